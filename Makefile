@@ -1,0 +1,43 @@
+# `make run` and `make test` set everything up; nothing else has to be installed by hand but Python, git and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint lock services bench memory soak soak-modem generate clean
+
+help: ## Show these targets.
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(VENV)/run: requirements.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+$(VENV)/dev: requirements-dev.lock $(VENV)/run
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	touch $@
+
+run: $(VENV)/run ## Install from the lock and start the demo.
+	$(BIN)/lapor-gateway demo
+
+test: $(VENV)/dev services ## Install what the tests need, and pass them.
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/dev ## Ruff, strict types, import rules, generated files, the other file formats.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m tests.lint_layout
+	$(BIN)/yamllint --strict compose.yaml config queue
+
+services:
+	sh tests/services/install.sh
+
+lock: ## Resolve the dependencies anew, with hashes and without addresses.
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--no-emit-index-url --no-emit-find-links pyproject.toml -o requirements.lock --extra build
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--no-emit-index-url --no-emit-find-links --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock

@@ -1,0 +1,10 @@
+"""The SMS channel: modems and phones, driven by libGammu in a child process of their own."""
+
+from channels.sms.channel import SmsChannel
+from channels.sms.settings import SmsSettings
+from gateway.ports import ChannelPlugin
+
+CHANNEL = ChannelPlugin(settings=SmsSettings, create=SmsChannel, resend_after_crash=True)
+"""What the entry point names. An SMS that was being sent at a crash may go once more: silence would be worse."""
+
+__all__ = ["CHANNEL"]

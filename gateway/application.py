@@ -1,0 +1,155 @@
+"""The composition root: wires settings, store, stages, channels and publisher into one running gateway."""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+from gateway.clock import Clock, SystemClock
+from gateway.plugins import parsers as installed_parsers
+from gateway.ports import Channel, OutboxEvent, Parser, Profile, Publisher
+from gateway.publishers import make_publisher
+from gateway.settings import ChannelSection, Settings
+from gateway.stages.answer import AnswerStage
+from gateway.stages.handover import Handover
+from gateway.stages.loop import Board, repeat
+from gateway.stages.process import ProcessStage
+from gateway.stages.publish import LANES, PublishStage
+from gateway.stages.receive import Custody
+from gateway.stages.understand import Understanding
+from gateway.store import Store
+from gateway.store import messages as message_rows
+from gateway.store import outbox as outbox_rows
+from gateway.store.messages import StoredMessage
+from gateway.store.migrate import ensure_schema
+from gateway.supervisor import ChannelRunner
+from gateway.telemetry import Log, Metrics, logger
+
+HANDOVER_BATCHES = 8
+"""Batches that one stage may be ahead of the next in memory."""
+
+
+class Gateway:
+    """One gateway process: everything that ``lapor-gateway run`` starts, but for the console.
+
+    Args:
+        settings: The validated settings.
+        clock: What time it is.
+        publisher: The queue; made from the settings where left out.
+        parsers: By channel type; the installed ones where left out.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Clock | None = None,
+        publisher: Publisher | None = None,
+        parsers: Mapping[str, Parser] | None = None,
+    ) -> None:
+        self.settings = settings
+        self.clock = clock or SystemClock()
+        self.metrics = Metrics()
+        self.board = Board(self.clock, self.metrics)
+        self.store = Store(settings.store.url)
+        self._publisher = publisher or make_publisher(settings.queue)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._wire(dict(parsers if parsers is not None else installed_parsers()))
+
+    def _wire(self, parsers: Mapping[str, Parser]) -> None:
+        settings, batch = self.settings, self.settings.pipeline.batch
+        profiles = {
+            name: Profile(own_addresses=section.settings.own_addresses()) for name, section in settings.channels.items()
+        }
+        self._answer_wanted = {name: asyncio.Event() for name in settings.channels}
+        self._events = Handover[OutboxEvent](self._read_outbox, batch * HANDOVER_BATCHES, self.clock)
+        self._inbox = Handover[StoredMessage](self._read_inbox, batch * HANDOVER_BATCHES, self.clock)
+        self.custody = Custody(self.store, self._inbox, batch, self.clock, self.metrics)
+        self.process = ProcessStage(
+            self.store,
+            settings,
+            Understanding(parsers, profiles, settings.pipeline.parse_timeout),
+            self._inbox,
+            self._events,
+            self._answer_wanted,
+            self.clock,
+            self.metrics,
+        )
+        self.publish = PublishStage(self.store, self._publisher, self._events, batch, self.clock, self.metrics)
+
+    async def _read_inbox(self, limit: int, besides: Any) -> list[StoredMessage]:  # noqa: ANN401 - a collection
+        async with self.store.read() as connection:
+            return await message_rows.unprocessed(connection, limit, besides=besides)
+
+    async def _read_outbox(self, limit: int, besides: Any) -> list[OutboxEvent]:  # noqa: ANN401 - a collection
+        async with self.store.read() as connection:
+            return await outbox_rows.pending(connection, limit, besides)
+
+    async def start(self) -> None:
+        """Starts everything, the last stage first, so that nothing is handed to a stage that is not there.
+
+        Raises:
+            NeedsOperator: The database is in use, of another schema, or not durable.
+            StoreUnavailable: The database does not answer.
+        """
+        self.store.own()
+        await ensure_schema(self.store)
+        await self.store.check_durability()
+        cap = self.settings.queue.retry_cap
+        for lane in range(LANES):
+            self._run(f"publish {lane + 1}", repeat(f"publish {lane + 1}", self.publish.step, self.board, cap=cap))
+        self._run("process", repeat("process", self.process.step, self.board))
+        self._run("assemble", repeat("assemble", self.process.assemble_due, self.board))
+        self._run("custody", repeat("custody", self.custody.step, self.board))
+        for section in self.settings.channels.values():
+            self._run(f"channel {section.name}", self._runner(section).run())
+        logger.info(Log.STARTED, channels=len(self.settings.channels))
+
+    def _run(self, name: str, work: Any) -> None:  # noqa: ANN401 - a coroutine
+        self._tasks.append(asyncio.create_task(work, name=name))
+
+    def _runner(self, section: ChannelSection) -> ChannelRunner:
+        answers = partial(
+            _answer_stage,
+            section=section,
+            gateway=self,
+            wanted=self._answer_wanted[section.name],
+        )
+        return ChannelRunner(section, self.custody, answers, self.store, self.board)
+
+    async def stop(self) -> None:
+        """Stops everything in reverse, within ``pipeline.stop_timeout``. What is undone is done at the next start."""
+        channels_and_process = self._tasks[LANES:]
+        try:
+            async with asyncio.timeout(self.settings.pipeline.stop_timeout):
+                await _cancel(reversed(channels_and_process))
+                await self.publish.finish()
+                await _cancel(reversed(self._tasks[:LANES]))
+        except TimeoutError:
+            logger.warning(Log.STOP_TIMEOUT)
+            for task in self._tasks:
+                task.cancel()
+        await self._publisher.close()
+        await self.store.close()
+        logger.info(Log.STOPPED)
+
+
+def _answer_stage(channel: Channel, *, section: ChannelSection, gateway: Gateway, wanted: asyncio.Event) -> AnswerStage:
+    return AnswerStage(
+        section.name,
+        channel,
+        resend_after_crash=section.plugin.resend_after_crash,
+        wanted=wanted,
+        store=gateway.store,
+        settings=gateway.settings.answers,
+        clock=gateway.clock,
+        metrics=gateway.metrics,
+    )
+
+
+async def _cancel(tasks: Any) -> None:  # noqa: ANN401 - an iterable of tasks
+    for task in tasks:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task

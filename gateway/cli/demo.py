@@ -1,0 +1,9 @@
+"""placeholder."""
+
+import typer
+
+app = typer.Typer()
+
+
+def demo() -> None:
+    """."""

@@ -1,0 +1,36 @@
+"""``lapor-gateway run``: the gateway, until it is asked to stop."""
+
+import asyncio
+import signal
+import sys
+
+from gateway.application import Gateway
+from gateway.cli.common import ConfigOption, run_async, settings_from
+from gateway.console import Console
+from gateway.settings import Settings
+from gateway.telemetry import configure_logging
+
+
+def run(config: ConfigOption = None) -> None:
+    """Run the gateway until SIGTERM or Ctrl-C."""
+    settings = settings_from(config)
+    configure_logging(settings.log.level, settings.log.format)
+    run_async(serve(settings))
+
+
+async def serve(settings: Settings) -> None:
+    """Starts a gateway with its console, and stops it in order when the process is asked to end."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for wanted in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(wanted, stop.set)
+    gateway = Gateway(settings)
+    console = Console(gateway)
+    try:
+        await gateway.start()
+        address = await console.start()
+        print(f"lapor-gateway: {address}", file=sys.stderr)  # noqa: T201 - where to look
+        await stop.wait()
+    finally:
+        await console.stop()
+        await gateway.stop()

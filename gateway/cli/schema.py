@@ -1,0 +1,9 @@
+"""placeholder."""
+
+import typer
+
+app = typer.Typer()
+
+
+def schema() -> None:
+    """."""

@@ -1,0 +1,5 @@
+"""The operators' page and the HTTP API."""
+
+from gateway.console.server import Console
+
+__all__ = ["Console"]

@@ -1,0 +1,69 @@
+"""What the page, the API and the terminal show of a gateway, read in one go."""
+
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from gateway.application import Gateway
+from gateway.clock import from_milliseconds
+from gateway.store import answers, channel_states, messages, outbox
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """One part of the gateway and how it is."""
+
+    name: str
+    state: str
+    reason: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A moment of a gateway's life."""
+
+    at: datetime
+    channels: tuple[dict[str, Any], ...]
+    components: tuple[Component, ...]
+    messages: dict[str, int]
+    answers: dict[str, int]
+    outbox_pending: int
+    outbox_parked: int
+
+    @property
+    def ready(self) -> bool:
+        """Whether messages are taken in: the store and the stages behind it work."""
+        return all(component.state == "up" for component in self.components if component.name in ("custody", "process"))
+
+
+async def take_snapshot(gateway: Gateway) -> Snapshot:
+    """Reads the state of everything. Raises StoreUnavailable."""
+    async with gateway.store.read() as connection:
+        rows = await channel_states.load(connection)
+        by_state = await messages.counts(connection)
+        answered = await answers.counts(connection)
+        pending = await outbox.count_pending(connection)
+        parked = await outbox.count_parked(connection)
+    gateway.metrics.outbox_pending.set(pending)
+    components = tuple(
+        Component(name, condition.state, condition.reason, condition.since)
+        for name, condition in sorted(gateway.board.conditions.items())
+    )
+    configured = [channel_json(row) for row in rows if row.name in gateway.settings.channels]
+    return Snapshot(gateway.clock.now(), tuple(configured), components, by_state, answered, pending, parked)
+
+
+def channel_json(row: channel_states.ChannelRow) -> dict[str, Any]:
+    """A channel as the API shows it."""
+    shown = asdict(row)
+    for name in ("since", "last_message_at", "updated_at"):
+        shown[name] = rfc3339(shown[name])
+    return shown
+
+
+def rfc3339(milliseconds: int | None) -> str | None:
+    """A time of the store as RFC 3339 in UTC."""
+    if milliseconds is None:
+        return None
+    return from_milliseconds(milliseconds).astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,79 @@
+"""The identifiers that leave the house: UUIDv7 for reports and events, ten digits for citizens."""
+
+import secrets
+import time
+from collections.abc import Callable
+
+_TRACKING_DIGITS = 10
+
+RandomBelow = Callable[[int], int]
+"""Returns a whole number from 0 up to, but not including, its argument."""
+
+
+class Uuid7Factory:
+    """Makes UUIDv7 identifiers that sort in the order in which one process made them.
+
+    RFC 9562, section 5.7, with the 12 bits of ``rand_a`` and 14 of ``rand_b`` as a counter (section 6.2, method 1):
+    rows that are committed together keep the order in which they were received.
+
+    Args:
+        milliseconds: Tells the time in milliseconds since 1970.
+        random_below: The source of randomness.
+    """
+
+    def __init__(
+        self,
+        milliseconds: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        random_below: RandomBelow = secrets.randbelow,
+    ) -> None:
+        self._milliseconds = milliseconds
+        self._random_below = random_below
+        self._last = 0
+        self._counter = 0
+
+    def __call__(self) -> str:
+        """The next identifier, in the usual form of 36 characters."""
+        now = self._milliseconds()
+        if now > self._last:
+            self._last = now
+            self._counter = self._random_below(1 << 16)
+        else:
+            self._counter += 1
+            if self._counter >= 1 << 26:
+                self._last += 1
+                self._counter = 0
+        high, low = divmod(self._counter, 1 << 14)
+        tail = (2 << 62) | (low << 48) | self._random_below(1 << 48)
+        value = (self._last << 80) | (7 << 76) | (high << 64) | tail
+        text = f"{value:032x}"
+        return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+uuid7 = Uuid7Factory()
+"""The process's own factory. Parsers and decisions never call it; stages do."""
+
+
+def luhn_digit(digits: str) -> str:
+    """The check digit that makes ``digits`` plus itself pass the Luhn test (ISO/IEC 7812-1, annex B)."""
+    total = 0
+    for position, digit in enumerate(reversed(digits)):
+        value = int(digit) * 2 if position % 2 == 0 else int(digit)
+        total += value - 9 if value > 9 else value  # noqa: PLR2004 - the sum of a two-digit number's digits
+    return str(-total % 10)
+
+
+def new_tracking_id(random_below: RandomBelow = secrets.randbelow) -> str:
+    """A fresh tracking ID: ten digits, the first 1 to 9, the last a Luhn check digit, the rest random."""
+    body = str(10 ** (_TRACKING_DIGITS - 2) + random_below(9 * 10 ** (_TRACKING_DIGITS - 2)))
+    return body + luhn_digit(body)
+
+
+def is_tracking_id(digits: str) -> bool:
+    """Whether ``digits`` has the form of a tracking ID of ours, its check digit included."""
+    return (
+        len(digits) == _TRACKING_DIGITS
+        and digits.isascii()
+        and digits.isdigit()
+        and digits[0] != "0"
+        and luhn_digit(digits[:-1]) == digits[-1]
+    )

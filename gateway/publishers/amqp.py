@@ -1,0 +1,203 @@
+"""Publishes to RabbitMQ: persistent, mandatory, confirmed, a whole batch in flight before the first confirm returns.
+
+The connection is a plain one and is made anew by the publish stage's own back-off: a connection that mends itself
+would hide from the operator that it is gone.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Final
+
+import aio_pika
+from aio_pika.abc import AbstractChannel, AbstractConnection
+from aio_pika.exceptions import (
+    AuthenticationError,
+    ChannelClosed,
+    ChannelPreconditionFailed,
+    DeliveryError,
+    ProbableAuthenticationError,
+)
+from aiormq import Channel as UnderlayChannel
+from aiormq import spec
+from yarl import URL
+
+from gateway.errors import BrokerUnavailable, GatewayError, NeedsOperator
+from gateway.ports import OutboxEvent, PublishResult
+from gateway.publishers.topology import EXCHANGES, QUEUES, REPORTS_EXCHANGE
+from gateway.settings.model import QueueSettings
+from gateway.telemetry import Log, logger
+
+CONTENT_TYPE: Final = "application/cloudevents+json"
+_PERSISTENT: Final = 2
+
+
+class AmqpPublisher:
+    """One connection and one channel with publisher confirms.
+
+    Args:
+        settings: The broker's address and the deadlines.
+    """
+
+    def __init__(self, settings: QueueSettings) -> None:
+        self._url = URL(settings.url).update_query(heartbeat=settings.heartbeat)
+        self._publish_timeout = settings.publish_timeout
+        self._connect_timeout = settings.connect_timeout
+        self._connection: AbstractConnection | None = None
+        self._channel: UnderlayChannel | None = None
+        self._opening = asyncio.Lock()
+
+    async def open(self) -> None:
+        """Connects and declares the topology, unless that stands already.
+
+        Raises:
+            BrokerUnavailable: The broker cannot be reached now.
+            NeedsOperator: It refuses the login, or a queue of the name exists with other properties.
+        """
+        async with self._opening:
+            if self._channel is None or self._channel.is_closed:
+                await self.close()
+                await self._connect()
+
+    async def _connect(self) -> None:
+        try:
+            async with asyncio.timeout(self._connect_timeout):
+                self._connection = await aio_pika.connect(self._url)
+                self._connection.close_callbacks.add(self._lost)
+                channel = await self._connection.channel(publisher_confirms=True, on_return_raises=True)
+                await declare(channel)
+                underlay = await channel.get_underlay_channel()
+                assert isinstance(underlay, UnderlayChannel)  # noqa: S101 - the only kind that aio-pika has
+                self._channel = underlay
+        except BaseException as error:
+            await self.close()
+            translated = self._translate(error)
+            if translated is None:
+                raise
+            raise translated from error
+        logger.info(Log.BROKER_STATE, state="up")
+
+    def _translate(self, error: BaseException) -> GatewayError | None:
+        shown = self._url.with_password(None).with_query(None)
+        if isinstance(error, AuthenticationError | ProbableAuthenticationError):
+            return NeedsOperator(f"queue.url: RabbitMQ refuses the login at {shown}: check user, password and vhost.")
+        if isinstance(error, ChannelPreconditionFailed):
+            return NeedsOperator(
+                "queue.url: an exchange or queue of ours exists on RabbitMQ with other properties; compare "
+                "queue/definitions.json, and delete or migrate it."
+            )
+        if isinstance(error, Exception):
+            return BrokerUnavailable(f"RabbitMQ cannot be reached at {shown} ({type(error).__name__}).")
+        return None
+
+    def _lost(self, _sender: object, error: BaseException | None) -> None:
+        self._channel = None
+        if error is not None:
+            logger.warning(Log.BROKER_STATE, state="down", error=type(error).__name__)
+
+    async def publish(self, events: Sequence[OutboxEvent]) -> PublishResult:
+        """Publishes a batch and waits for every confirm, within ``queue.publish_timeout``."""
+        result = await self._publish_together(events)
+        if isinstance(result.failure, _ChannelClosed) and len(events) > 1:
+            return await self._publish_one_by_one(events, result)
+        return result
+
+    async def _publish_together(self, events: Sequence[OutboxEvent]) -> PublishResult:
+        channel = self._channel
+        if channel is None:
+            return PublishResult((), {}, BrokerUnavailable("RabbitMQ is not connected."))
+        tasks = [asyncio.ensure_future(_publish(channel, event)) for event in events]
+        try:
+            _done, late = await asyncio.wait(tasks, timeout=self._publish_timeout)
+        except BaseException:
+            for task in tasks:
+                task.cancel()
+            raise
+        if late:
+            for task in late:
+                task.cancel()
+            await self.close()  # nobody knows any more what the channel has taken
+        return await self._sort(events, tasks)
+
+    async def _sort(self, events: Sequence[OutboxEvent], tasks: Sequence[asyncio.Future[None]]) -> PublishResult:
+        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+        confirmed: list[str] = []
+        refused: dict[str, str] = {}
+        failure: Exception | None = None
+        for event, outcome in zip(events, outcomes, strict=True):
+            if outcome is None:
+                confirmed.append(event.id)
+            elif isinstance(outcome, DeliveryError):
+                refused[event.id] = _reason(outcome)
+            else:
+                failure = failure or self._failure(outcome)
+        return PublishResult(tuple(confirmed), refused, failure)
+
+    def _failure(self, error: BaseException) -> Exception:
+        if isinstance(error, ChannelClosed):
+            return _ChannelClosed(f"RabbitMQ closed the channel ({type(error).__name__}).")
+        if isinstance(error, asyncio.CancelledError):
+            return BrokerUnavailable(f"RabbitMQ gave no confirm within {self._publish_timeout:g} s.")
+        return BrokerUnavailable(f"The connection to RabbitMQ was lost ({type(error).__name__}).")
+
+    async def _publish_one_by_one(self, events: Sequence[OutboxEvent], first: PublishResult) -> PublishResult:
+        """Finds the event that makes the broker close the channel: it alone is refused."""
+        confirmed = list(first.confirmed)
+        refused = dict(first.refused)
+        for event in events:
+            if event.id in refused or event.id in first.confirmed:
+                continue
+            try:
+                await self.open()
+            except GatewayError as error:
+                return PublishResult(tuple(confirmed), refused, error)
+            alone = await self._publish_together([event])
+            confirmed += alone.confirmed
+            refused |= alone.refused
+            if isinstance(alone.failure, _ChannelClosed):
+                refused[event.id] = str(alone.failure)
+            elif alone.failure is not None:
+                return PublishResult(tuple(confirmed), refused, alone.failure)
+        return PublishResult(tuple(confirmed), refused, None)
+
+    async def close(self) -> None:
+        """Closes the connection, within seconds."""
+        connection, self._connection, self._channel = self._connection, None, None
+        if connection is not None:
+            connection.close_callbacks.discard(self._lost)
+            with suppress(Exception):
+                async with asyncio.timeout(3):
+                    await connection.close()
+
+
+class _ChannelClosed(BrokerUnavailable):
+    """The broker has ended the channel, which it does for a single bad publish too."""
+
+
+async def _publish(channel: UnderlayChannel, event: OutboxEvent) -> None:
+    # aiormq's own call: aio-pika's Exchange.publish adds a message object and a wait for each drain (docs/performance.md).
+    await channel.basic_publish(
+        event.body,
+        exchange=REPORTS_EXCHANGE,
+        routing_key=event.routing_key,
+        properties=spec.Basic.Properties(
+            content_type=CONTENT_TYPE, delivery_mode=_PERSISTENT, message_id=event.id, app_id="lapor-gateway"
+        ),
+        mandatory=True,
+        wait=False,
+    )
+
+
+def _reason(error: DeliveryError) -> str:
+    frame = error.frame
+    if isinstance(frame, spec.Basic.Return):
+        return f"returned: {frame.reply_text}"
+    return f"refused: {type(frame).__name__}"
+
+
+async def declare(channel: AbstractChannel) -> None:
+    """Declares every exchange, queue and binding of ours; what stands already is left as it is."""
+    exchanges = {each.name: await channel.declare_exchange(each.name, each.type, durable=True) for each in EXCHANGES}
+    for each in QUEUES:
+        queue = await channel.declare_queue(each.name, durable=True, arguments=each.arguments)
+        await queue.bind(exchanges[each.exchange], routing_key=each.routing_key)

@@ -1,0 +1,112 @@
+"""Stage 3, PUBLISH: events go from the outbox to the queue, and are marked once it has confirmed them."""
+
+import asyncio
+from collections.abc import Sequence
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gateway.clock import Clock, to_milliseconds
+from gateway.errors import BrokerUnavailable
+from gateway.ports import OutboxEvent, Publisher, PublishResult
+from gateway.stages.handover import Handover
+from gateway.store import Store
+from gateway.store import outbox as outbox_rows
+from gateway.telemetry import Log, Metrics, logger
+
+LANES = 3
+"""Batches in flight at once: while one is being confirmed, the next is already on the wire."""
+
+
+class PublishStage:
+    """Empties the outbox.
+
+    Args:
+        store: The database.
+        publisher: The queue.
+        events: What waits for it.
+        limit: Events in one batch at most.
+        clock: Stamps the confirmation.
+        metrics: Counts.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        publisher: Publisher,
+        events: Handover[OutboxEvent],
+        limit: int,
+        clock: Clock,
+        metrics: Metrics,
+    ) -> None:
+        self._store = store
+        self._publisher = publisher
+        self._events = events
+        self._limit = limit
+        self._clock = clock
+        self._metrics = metrics
+        self._in_flight: set[str] = set()
+        self._taking = asyncio.Lock()
+
+    async def step(self) -> None:
+        """Publishes one batch. Raises what kept a part of it from being confirmed."""
+        await self._publisher.open()
+        async with self._taking:
+            batch = await self._events.take(self._limit, self._in_flight)
+            ids = {event.id for event in batch}
+            self._in_flight |= ids
+        try:
+            if batch:
+                await self._publish(batch)
+        except BaseException:
+            self._events.fall_behind()
+            raise
+        finally:
+            self._in_flight -= ids
+
+    async def finish(self) -> None:
+        """Waits until what is in flight is confirmed and marked."""
+        while self._in_flight:
+            await asyncio.sleep(0.01)
+
+    async def _publish(self, batch: Sequence[OutboxEvent]) -> None:
+        if self._store.is_sqlite:
+            await self._record(await self._publisher.publish(batch))
+            return
+        # Another gateway may be at the same rows: they stay locked while the queue is asked.
+        async with self._store.write() as connection:
+            free = await outbox_rows.claim(connection, [event.id for event in batch])
+            result = await self._publisher.publish([event for event in batch if event.id in free])
+            await self._confirm(connection, result)
+        await self._settle(result)
+
+    async def _record(self, result: PublishResult) -> None:
+        if result.confirmed:
+            with self._metrics.commit_seconds.labels("publish").time():
+                async with self._store.write() as connection:
+                    await self._confirm(connection, result)
+        await self._settle(result)
+
+    async def _confirm(self, connection: AsyncConnection, result: PublishResult) -> None:
+        if result.confirmed:
+            at = to_milliseconds(self._clock.now())
+            await outbox_rows.confirm(connection, result.confirmed, at)
+            self._metrics.published.inc(len(result.confirmed))
+
+    async def _settle(self, result: PublishResult) -> None:
+        if result.refused:
+            self._metrics.refused.inc(len(result.refused))
+            if not result.confirmed:
+                # Nothing gets through: that is the queue's trouble, and is held against no single event.
+                await self._publisher.close()  # opened again, a topology that somebody removed is declared anew
+                reason = next(iter(result.refused.values()))
+                message = f"The queue refuses every event: {reason}"
+                raise BrokerUnavailable(message)
+            await self._count_refusals(dict(result.refused))
+        if result.failure is not None:
+            raise result.failure
+
+    async def _count_refusals(self, refused: dict[str, str]) -> None:
+        async with self._store.write() as connection:
+            parked = await outbox_rows.refuse(connection, refused, to_milliseconds(self._clock.now()))
+        for event_id in parked:
+            logger.error(Log.EVENT_PARKED, event_id=event_id, reason=refused[event_id])

@@ -1,0 +1,164 @@
+"""Stage 1, RECEIVE: raw bytes are committed, and only then does the source let go of them."""
+
+import asyncio
+import hashlib
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from gateway.clock import Clock, to_milliseconds
+from gateway.identifiers import uuid7
+from gateway.ports import Channel, Delivery, RawMessage
+from gateway.stages.handover import Handover
+from gateway.store import Store
+from gateway.store import messages as message_rows
+from gateway.store.messages import StoredMessage
+from gateway.telemetry import Metrics
+
+
+@dataclass(slots=True, eq=False)
+class _Submission:
+    messages: tuple[StoredMessage, ...]
+    committed: asyncio.Future[tuple[str, ...]] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+
+
+class Custody:
+    """Commits what the channels receive: everything that waits goes into one transaction (group commit).
+
+    Args:
+        store: The database.
+        to_process: Where committed messages are handed on.
+        limit: Messages in one transaction at most.
+        clock: Stamps ``received_at``.
+        metrics: Counts.
+    """
+
+    def __init__(
+        self, store: Store, to_process: Handover[StoredMessage], limit: int, clock: Clock, metrics: Metrics
+    ) -> None:
+        self._store = store
+        self._to_process = to_process
+        self._limit = limit
+        self._clock = clock
+        self._metrics = metrics
+        self._waiting: deque[_Submission] = deque()
+        self._released: list[str] = []
+        self._wake = asyncio.Event()
+
+    async def commit(self, channel: str, channel_type: str, batch: Sequence[RawMessage]) -> tuple[str, ...]:
+        """Takes messages into custody; returns their ids in the store once they are committed.
+
+        Raises:
+            StoreUnavailable: They are not committed; the source has to keep them.
+            StoreFull: Likewise, until there is room.
+        """
+        now = to_milliseconds(self._clock.now())
+        submission = _Submission(tuple(_stored(channel, channel_type, message, now) for message in batch))
+        self._waiting.append(submission)
+        self._wake.set()
+        return await submission.committed
+
+    def note_released(self, ids: Sequence[str]) -> None:
+        """The source has let go of these; written down together with the next commit."""
+        self._released.extend(ids)
+        self._wake.set()
+
+    async def step(self) -> None:
+        """Commits once what waits now, as far as it fits one transaction."""
+        await self._wake.wait()
+        self._wake.clear()
+        group = self._next_group()
+        released, self._released = self._released, []
+        if not group and not released:
+            return
+        try:
+            known = await self._write(group, released)
+        except BaseException as error:
+            self._released = released + self._released
+            for submission in group:
+                if not submission.committed.done():
+                    submission.committed.set_exception(
+                        error if isinstance(error, Exception) else asyncio.CancelledError()
+                    )
+            raise
+        self._settle(group, known)
+
+    def _next_group(self) -> list[_Submission]:
+        group: list[_Submission] = []
+        size = 0
+        while self._waiting and (not group or size + len(self._waiting[0].messages) <= self._limit):
+            submission = self._waiting.popleft()
+            if submission.committed.cancelled():
+                continue
+            group.append(submission)
+            size += len(submission.messages)
+        if self._waiting:
+            self._wake.set()
+        return group
+
+    async def _write(self, group: Sequence[_Submission], released: Sequence[str]) -> dict[str, str]:
+        batch = [message for submission in group for message in submission.messages]
+        with self._metrics.commit_seconds.labels("receive").time():
+            async with self._store.write() as connection:
+                known = await message_rows.add(connection, batch) if batch else {}
+                if released:
+                    await message_rows.mark_released(connection, released, to_milliseconds(self._clock.now()))
+        return known
+
+    def _settle(self, group: Sequence[_Submission], known: dict[str, str]) -> None:
+        fresh: list[StoredMessage] = []
+        for submission in group:
+            ids = tuple(known[f"{message.channel}\0{message.external_id}"] for message in submission.messages)
+            new = [message for message, id_ in zip(submission.messages, ids, strict=True) if id_ == message.id]
+            channel = submission.messages[0].channel
+            self._metrics.received.labels(channel).inc(len(new))
+            self._metrics.redelivered.labels(channel).inc(len(ids) - len(new))
+            fresh += new
+            if not submission.committed.done():
+                submission.committed.set_result(ids)
+        self._to_process.offer(fresh)
+
+
+def _stored(channel: str, channel_type: str, message: RawMessage, now: int) -> StoredMessage:
+    order_key = hashlib.blake2b(message.order_key.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    return StoredMessage(
+        id=uuid7(),
+        channel=channel,
+        channel_type=channel_type,
+        external_id=message.external_id,
+        order_key=order_key,
+        raw=message.raw,
+        received_at=now,
+    )
+
+
+class ReceiveStage:
+    """Receives from one channel: what it hands over stays in hand until it is committed, then it is released.
+
+    Args:
+        name: The channel's name.
+        channel_type: Its type.
+        channel: The source.
+        custody: Commits.
+    """
+
+    def __init__(self, name: str, channel_type: str, channel: Channel, custody: Custody) -> None:
+        self._name = name
+        self._type = channel_type
+        self._channel = channel
+        self._custody = custody
+        self._in_hand: Delivery | None = None
+
+    async def step(self) -> None:
+        """Moves one batch from the source into custody."""
+        if self._in_hand is None:
+            self._in_hand = await self._channel.receive()
+        if self._in_hand.messages:
+            ids = await self._custody.commit(self._name, self._type, self._in_hand.messages)
+            delivery, self._in_hand = self._in_hand, None
+            await self._channel.release(delivery)
+            self._custody.note_released(ids)
+        else:
+            self._in_hand = None

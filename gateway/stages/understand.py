@@ -1,0 +1,83 @@
+"""Parses messages under a deadline; what cannot be parsed becomes a reason, never an error."""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+from typing import NoReturn
+
+from gateway.errors import Quarantine
+from gateway.ports import Parsed, Parser, Profile
+from gateway.stages.loop import frames
+from gateway.telemetry import Log, logger
+
+
+@dataclass(frozen=True, slots=True)
+class Unparsable:
+    """Why a message is quarantined."""
+
+    reason: str
+
+
+class _Overrun(BaseException):
+    """The parser has used up its time. No ``except Exception`` inside a parser can hold it."""
+
+
+@contextmanager
+def _no_limit(_seconds: float) -> Iterator[None]:
+    yield
+
+
+@contextmanager
+def processor_time_limit(seconds: float) -> Iterator[None]:
+    """Interrupts the block once it has used so much processor time; a machine that merely stalls interrupts nothing.
+
+    Works in the main thread of a process only, since that is where Python runs signal handlers.
+    """
+
+    def overrun(_signal: int, _frame: FrameType | None) -> NoReturn:
+        raise _Overrun
+
+    before = signal.signal(signal.SIGVTALRM, overrun)
+    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
+
+
+class Understanding:
+    """The parsers, each behind a deadline.
+
+    Args:
+        parsers: By channel type.
+        profiles: By channel name; a channel that is no longer in the settings has an empty one.
+        timeout: Seconds of processor time for one message.
+    """
+
+    def __init__(self, parsers: Mapping[str, Parser], profiles: Mapping[str, Profile], timeout: float) -> None:
+        self._parsers = parsers
+        self._profiles = profiles
+        self._timeout = timeout
+        in_main_thread = threading.current_thread() is threading.main_thread()
+        self._limit: Callable[..., object] = processor_time_limit if in_main_thread else _no_limit
+
+    def parse(self, channel: str, channel_type: str, raws: Sequence[bytes | None]) -> Parsed | Unparsable:
+        """Parses one message, or all parts of one."""
+        parser = self._parsers.get(channel_type)
+        if parser is None:
+            return Unparsable(f"No parser for channels of type {channel_type} is installed.")
+        profile = self._profiles.get(channel) or Profile()
+        try:
+            with self._limit(self._timeout):  # type: ignore[attr-defined]
+                return parser(raws, profile)
+        except Quarantine as error:
+            return Unparsable(str(error))
+        except _Overrun:
+            return Unparsable(f"The parser took more than {self._timeout:g} s; send the raw message to the developers.")
+        except (Exception, RecursionError) as error:  # noqa: BLE001 - no input may stop the flow
+            logger.warning(Log.STAGE_CRASHED, component="parser", error=type(error).__name__, frames=frames(error))
+            return Unparsable(f"The parser failed ({type(error).__name__}); send the raw message to the developers.")

@@ -1,0 +1,80 @@
+"""Collects what one PROCESS transaction writes, and writes it in bulk."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gateway.clock import to_milliseconds
+from gateway.identifiers import new_tracking_id, uuid7
+from gateway.model import EventKind, Report, encode, event_for, routing_key
+from gateway.ports import OutboxEvent
+from gateway.store import answers, fragments, messages, outbox, reports
+from gateway.store.answers import NewAnswer
+from gateway.store.fragments import Group
+from gateway.store.messages import Outcome
+from gateway.store.reports import Published
+
+
+@dataclass(slots=True)
+class Writes:
+    """Rows to be written. ``now`` is the time of the decision."""
+
+    now: datetime
+    outcomes: list[Outcome] = field(default_factory=list)
+    new_reports: list[Report] = field(default_factory=list)
+    amended: dict[str, Published] = field(default_factory=dict)
+    events: list[OutboxEvent] = field(default_factory=list)
+    answers: list[NewAnswer] = field(default_factory=list)
+    groups: list[Group] = field(default_factory=list)
+    settled_groups: dict[str, str | None] = field(default_factory=dict)
+    quarantined: int = 0
+
+    @property
+    def at(self) -> int:
+        """The time of the decision in milliseconds."""
+        return to_milliseconds(self.now)
+
+    def publish_new(self, report: Report) -> None:
+        """A report that nobody has heard of yet."""
+        self.new_reports.append(report)
+        self._add_event(report, "received", 1)
+
+    def publish_change(self, report: Report, kind: EventKind, known: Published) -> None:
+        """What has become of a published report."""
+        change = Published(report, known.sequence + 1)
+        self.amended[report.id] = change
+        self._add_event(report, kind, change.sequence)
+
+    def _add_event(self, report: Report, kind: EventKind, sequence: int) -> None:
+        event = event_for(report, kind, event_id=uuid7(), sequence=sequence, time=self.now)
+        self.events.append(OutboxEvent(event.id, report.id, sequence, routing_key(kind, report.channel), encode(event)))
+
+    async def flush(self, connection: AsyncConnection) -> None:
+        """Writes everything, in an order that the foreign keys allow."""
+        if self.new_reports:
+            await reports.add(connection, self.new_reports)
+        await reports.amend(connection, self.amended.values())
+        if self.events:
+            await outbox.add(connection, self.events, self.at)
+        if self.answers:
+            await answers.add(connection, self.answers, self.at)
+        await fragments.add(connection, self.groups)
+        await fragments.settle(connection, self.settled_groups)
+        await messages.decide(connection, self.outcomes)
+
+    def first_events(self) -> list[OutboxEvent]:
+        """Events that no earlier event of their report can hold up."""
+        return [event for event in self.events if event.sequence == 1]
+
+
+async def fresh_tracking_ids(
+    connection: AsyncConnection, count: int, make: Callable[[], str] = new_tracking_id
+) -> list[str]:
+    """So many tracking IDs that no report bears."""
+    found: set[str] = set()
+    while len(found) < count:
+        candidates = {make() for _ in range(count - len(found))} - found
+        found |= candidates - await reports.taken(connection, candidates)
+    return list(found)

@@ -1,0 +1,5 @@
+"""The database: every message in custody, and the state of each on its way."""
+
+from gateway.store.engine import Store
+
+__all__ = ["Store"]

@@ -1,0 +1,64 @@
+"""Queries on ``channels``: how each channel was when it was last looked at."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gateway.store.tables import channels, messages
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelRow:
+    """One channel. Times are in milliseconds."""
+
+    name: str
+    type: str
+    state: str
+    reason: str
+    since: int
+    last_message_at: int | None
+    details: Mapping[str, Any]
+    updated_at: int
+
+
+async def save(connection: AsyncConnection, row: ChannelRow) -> None:
+    """Keeps how a channel is; its last message is looked up."""
+    newest = select(func.max(messages.c.id)).where(messages.c.channel == row.name).scalar_subquery()
+    last = select(messages.c.received_at).where(messages.c.id == newest).scalar_subquery()
+    values = {
+        "name": row.name,
+        "type": row.type,
+        "state": row.state,
+        "reason": row.reason,
+        "since": row.since,
+        "last_message_at": last if row.last_message_at is None else row.last_message_at,
+        "details": json.dumps(dict(row.details), sort_keys=True),
+        "updated_at": row.updated_at,
+    }
+    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    changed = {name: value for name, value in values.items() if name != "name"}
+    statement = insert(channels).values(values)
+    await connection.execute(statement.on_conflict_do_update(index_elements=[channels.c.name], set_=changed))
+
+
+async def load(connection: AsyncConnection) -> list[ChannelRow]:
+    """Every channel that ever ran, by name."""
+    rows = await connection.execute(select(channels).order_by(channels.c.name))
+    return [
+        ChannelRow(
+            name=row.name,
+            type=row.type,
+            state=row.state,
+            reason=row.reason,
+            since=row.since,
+            last_message_at=row.last_message_at,
+            details=json.loads(row.details),
+            updated_at=row.updated_at,
+        )
+        for row in rows
+    ]

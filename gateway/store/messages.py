@@ -1,0 +1,196 @@
+"""Queries on ``messages`` and ``ledger``: custody, claims, decisions."""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from sqlalchemy import Row, bindparam, func, select, tuple_, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gateway.identifiers import uuid7
+from gateway.store.sql import insert_new
+from gateway.store.tables import ledger, messages
+
+MessageState = Literal["received", "assembling", "processed", "held", "quarantined", "discarded"]
+DecisionName = Literal["report", "repeat", "update", "withdrawn", "command", "held", "ignored", "quarantined"]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMessage:
+    """A message in custody that has to be processed. ``received_at`` is in milliseconds."""
+
+    id: str
+    channel: str
+    channel_type: str
+    external_id: str
+    order_key: str
+    raw: bytes
+    received_at: int
+    report_id: str | None = None
+    deaths: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What was decided for a message; one row of an UPDATE."""
+
+    id: str
+    state: MessageState
+    decision: DecisionName | None
+    reason: str | None
+    report_id: str | None
+    at: int
+    group_id: str | None = None
+    part_number: int | None = None
+    part_content: str | None = None
+
+
+_TO_PROCESS = (
+    messages.c.id,
+    messages.c.channel,
+    messages.c.channel_type,
+    messages.c.external_id,
+    messages.c.order_key,
+    messages.c.raw,
+    messages.c.received_at,
+    messages.c.report_id,
+    messages.c.deaths,
+)
+
+
+async def add(connection: AsyncConnection, batch: Sequence[StoredMessage]) -> dict[str, str]:
+    """Commits messages to custody; those whose key is known already are passed over.
+
+    Returns:
+        The id in the store of each (channel, external id), joined by a NUL: the given one where the message is new.
+    """
+    await connection.execute(
+        insert_new(connection, messages),
+        [
+            {
+                "id": message.id,
+                "channel": message.channel,
+                "channel_type": message.channel_type,
+                "external_id": message.external_id,
+                "order_key": message.order_key,
+                "raw": message.raw,
+                "received_at": message.received_at,
+                "state": "received",
+            }
+            for message in batch
+        ],
+    )
+    known = select(messages.c.channel, messages.c.external_id, messages.c.id).where(_has_key(batch))
+    return {f"{channel}\0{external_id}": id_ for channel, external_id, id_ in await connection.execute(known)}
+
+
+def _has_key(batch: Sequence[StoredMessage]):  # type: ignore[no-untyped-def] # noqa: ANN202 - an SQL expression
+    names = {message.channel for message in batch}
+    if len(names) == 1:  # the usual case, and the one that an index serves best
+        return (messages.c.channel == names.pop()) & messages.c.external_id.in_([m.external_id for m in batch])
+    return tuple_(messages.c.channel, messages.c.external_id).in_([(m.channel, m.external_id) for m in batch])
+
+
+async def mark_released(connection: AsyncConnection, ids: Sequence[str], at: int) -> None:
+    """Notes that the source has let go of messages; the first time counts."""
+    await connection.execute(
+        update(messages).where(messages.c.id.in_(ids), messages.c.released_at.is_(None)).values(released_at=at)
+    )
+
+
+async def unprocessed(connection: AsyncConnection, limit: int, *, besides: Collection[str] = ()) -> list[StoredMessage]:
+    """The oldest messages that wait to be processed."""
+    query = select(*_TO_PROCESS).where(messages.c.state == "received").order_by(messages.c.id).limit(limit)
+    if besides:
+        query = query.where(messages.c.id.not_in(list(besides)))
+    return [StoredMessage(*row) for row in await connection.execute(query)]
+
+
+async def claim(connection: AsyncConnection, batch: Sequence[StoredMessage]) -> list[StoredMessage]:
+    """Takes the messages that are still to be processed, for this transaction.
+
+    A message waits for an older unprocessed one with the same order key: on PostgreSQL another gateway may hold it.
+    """
+    ids = [message.id for message in batch]
+    query = select(messages.c.id).where(messages.c.id.in_(ids), messages.c.state == "received")
+    free = set((await connection.scalars(query.with_for_update(skip_locked=True))).all())
+    if connection.dialect.name == "sqlite":
+        return [message for message in batch if message.id in free]
+    keys = {message.order_key for message in batch}
+    query = (
+        select(messages.c.order_key, func.min(messages.c.id))
+        .where(messages.c.state == "received", messages.c.order_key.in_(keys), messages.c.id.not_in(free))
+        .group_by(messages.c.order_key)
+    )
+    oldest_elsewhere = {key: id_ for key, id_ in await connection.execute(query)}
+    return [m for m in batch if m.id in free and m.id < oldest_elsewhere.get(m.order_key, "g")]
+
+
+_DECIDE = (
+    update(messages)
+    .where(messages.c.id == bindparam("b_id"))
+    .values({name: bindparam(name) for name in ("state", "decision", "reason", "report_id", "processed_at")})
+)
+_DECIDE_PART = _DECIDE.values({name: bindparam(name) for name in ("group_id", "part_number", "part_content")})
+
+
+async def decide(connection: AsyncConnection, outcomes: Iterable[Outcome]) -> None:
+    """Writes down what was decided."""
+    whole: list[dict[str, object]] = []
+    parts: list[dict[str, object]] = []
+    for outcome in outcomes:
+        row: dict[str, object] = {
+            "b_id": outcome.id,
+            "state": outcome.state,
+            "decision": outcome.decision,
+            "reason": outcome.reason,
+            "report_id": outcome.report_id,
+            "processed_at": outcome.at,
+        }
+        if outcome.group_id is None:
+            whole.append(row)
+        else:
+            row.update(group_id=outcome.group_id, part_number=outcome.part_number, part_content=outcome.part_content)
+            parts.append(row)
+    if whole:
+        await connection.execute(_DECIDE, whole)
+    if parts:
+        await connection.execute(_DECIDE_PART, parts)
+
+
+async def count_death(connection: AsyncConnection, message_id: str, change: int) -> None:
+    """Counts a possible death of the process with this message alone in hand, or takes that back."""
+    await connection.execute(
+        update(messages).where(messages.c.id == message_id).values(deaths=messages.c.deaths + change)
+    )
+
+
+async def note(connection: AsyncConnection, message_id: str, at: int, step: str, detail: str | None) -> None:
+    """Adds a step that is out of the ordinary to a message's ledger."""
+    await connection.execute(ledger.insert().values(id=uuid7(), message_id=message_id, at=at, step=step, detail=detail))
+
+
+async def find(connection: AsyncConnection, message_id: str) -> Row[tuple[object, ...]] | None:
+    """One message with all its columns."""
+    return (await connection.execute(select(messages).where(messages.c.id == message_id))).one_or_none()
+
+
+async def page(
+    connection: AsyncConnection, *, state: str | None, channel: str | None, before: str | None, limit: int
+) -> list[Row[tuple[object, ...]]]:
+    """The newest messages first, without their raw bytes; ``before`` is the id that the page before ended with."""
+    columns = [column for column in messages.c if column is not messages.c.raw]
+    query = select(*columns).order_by(messages.c.id.desc()).limit(limit)
+    if state is not None:
+        query = query.where(messages.c.state == state)
+    if channel is not None:
+        query = query.where(messages.c.channel == channel)
+    if before is not None:
+        query = query.where(messages.c.id < before)
+    return list((await connection.execute(query)).all())
+
+
+async def counts(connection: AsyncConnection) -> dict[str, int]:
+    """How many messages are not simply processed, by state."""
+    query = select(messages.c.state, func.count()).where(messages.c.state != "processed").group_by(messages.c.state)
+    return {state: count for state, count in await connection.execute(query)}

@@ -1,0 +1,80 @@
+"""Brings the database's schema to the version that this gateway knows, and refuses any other."""
+
+import asyncio
+from pathlib import Path
+from typing import Any, Final
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
+
+from gateway.errors import SchemaMismatch
+from gateway.store.engine import Store
+
+MIGRATIONS: Final = Path(__file__).parent / "migrations"
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    return config
+
+
+def _revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+async def migrate(store: Store) -> tuple[str | None, str]:
+    """Applies what is missing, in one transaction. Returns the revision before and after.
+
+    Raises:
+        SchemaMismatch: The database is newer than this gateway.
+    """
+
+    def upgrade(connection: Connection) -> tuple[str | None, str]:
+        config = _config()
+        before, head = _revision(connection), _head(config)
+        _refuse_unknown(before, config)
+        if before != head:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+        return before, head
+
+    async with store.write() as connection:
+        return await connection.run_sync(upgrade)
+
+
+async def ensure_schema(store: Store) -> None:
+    """Sets up an empty database; refuses one of another version.
+
+    Raises:
+        SchemaMismatch: The database is older or newer than this gateway.
+    """
+    config = _config()
+    async with store.read() as connection:
+        found = await connection.run_sync(_revision)
+    if found is None:
+        await migrate(store)
+        return
+    await asyncio.to_thread(_refuse_unknown, found, config)
+    if found != _head(config):
+        message = f"store.url: the database has the older schema {found}: run `lapor-gateway migrate` once, then start."
+        raise SchemaMismatch(message)
+
+
+def _head(config: Config) -> str:
+    head = ScriptDirectory.from_config(config).get_current_head()
+    assert head is not None, "the package ships its migrations"  # noqa: S101
+    return head
+
+
+def _refuse_unknown(found: str | None, config: Config) -> None:
+    known: set[Any] = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    if found is not None and found not in known:
+        message = (
+            f"store.url: the database has the schema {found}, which this gateway does not know: "
+            "it was made by a newer one. Run that version, or another database."
+        )
+        raise SchemaMismatch(message)

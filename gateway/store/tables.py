@@ -1,0 +1,199 @@
+"""The tables. Times are whole milliseconds since 1970 UTC; identifiers are UUIDv7 text and sort by age.
+
+The happy path of a message writes three rows besides its own (report, outbox, answer); its ledger is read from their
+time stamps. Only what is out of the ordinary gets a row in ``ledger``.
+"""
+
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _identifier(name: str, **options: Any) -> Column[str]:  # noqa: ANN401 - SQLAlchemy's own options
+    return Column(name, String(36), **options)
+
+
+messages = Table(
+    "messages",
+    metadata,
+    _identifier("id", primary_key=True),
+    Column("channel", String(63), nullable=False),
+    Column("channel_type", String(32), nullable=False),
+    Column("external_id", String(255), nullable=False),
+    Column("order_key", String(32), nullable=False, comment="Hash: equal keys are processed in order."),
+    Column("raw", LargeBinary, comment="The evidence; emptied after store.keep_days."),
+    Column("received_at", BigInteger, nullable=False),
+    Column("released_at", BigInteger),
+    Column("state", String(16), nullable=False),
+    Column("decision", String(16)),
+    Column("reason", Text),
+    _identifier("report_id"),
+    Column("processed_at", BigInteger),
+    Column(
+        "deaths",
+        Integer,
+        nullable=False,
+        server_default="0",
+        comment="Deaths of the process with it alone in hand.",
+    ),
+    _identifier("group_id", comment="The fragment group of a part."),
+    Column("part_number", Integer),
+    Column("part_content", String(32), comment="Hash: the same number with other content opens another group."),
+    UniqueConstraint("channel", "external_id"),
+)
+_unprocessed = messages.c.state == "received"
+Index("ix_messages_unprocessed", messages.c.id, sqlite_where=_unprocessed, postgresql_where=_unprocessed)
+_open = messages.c.state != "processed"
+Index("ix_messages_open", messages.c.state, messages.c.id, sqlite_where=_open, postgresql_where=_open)
+_fragment = messages.c.group_id.is_not(None)
+Index("ix_messages_group", messages.c.group_id, sqlite_where=_fragment, postgresql_where=_fragment)
+_reported = messages.c.report_id.is_not(None)
+Index("ix_messages_report", messages.c.report_id, sqlite_where=_reported, postgresql_where=_reported)
+
+fragment_groups = Table(
+    "fragment_groups",
+    metadata,
+    _identifier("id", primary_key=True),
+    Column("channel", String(63), nullable=False),
+    Column("key", String(32), nullable=False, comment="Hash over sender, reference, its width, and total."),
+    Column("total", Integer, nullable=False),
+    Column("opened_at", BigInteger, nullable=False),
+    Column("due_at", BigInteger, comment="When it is published as incomplete; null once it is decided."),
+    _identifier("report_id"),
+    Index(None, "channel", "key", "opened_at"),
+    Index(None, "due_at"),
+)
+
+reports = Table(
+    "reports",
+    metadata,
+    _identifier("id", primary_key=True),
+    Column("tracking_id", String(10), nullable=False),
+    Column("body", LargeBinary, comment="The canonical report as JSON, as last published."),
+    Column("sequence", Integer, nullable=False, comment="Of its newest event."),
+    _identifier("duplicate_of"),
+    Column("created_at", BigInteger, nullable=False),
+)
+_original = reports.c.duplicate_of.is_(None)
+Index(
+    "uq_reports_tracking_id",
+    reports.c.tracking_id,
+    unique=True,
+    sqlite_where=_original,
+    postgresql_where=_original,
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    _identifier("id", primary_key=True),
+    Column("report_id", String(36), ForeignKey("reports.id"), nullable=False),
+    Column("sequence", Integer, nullable=False),
+    Column("routing_key", String(64), nullable=False),
+    Column("body", LargeBinary, comment="The event; emptied after store.keep_days."),
+    Column("created_at", BigInteger, nullable=False),
+    Column("confirmed_at", BigInteger),
+    Column("refusals", Integer, nullable=False, server_default="0"),
+    Column("parked_at", BigInteger),
+    Column("reason", Text),
+    UniqueConstraint("report_id", "sequence"),
+)
+_pending = outbox.c.confirmed_at.is_(None) & outbox.c.parked_at.is_(None)
+Index("ix_outbox_pending", outbox.c.id, sqlite_where=_pending, postgresql_where=_pending)
+
+answers = Table(
+    "answers",
+    metadata,
+    _identifier("id", primary_key=True),
+    _identifier("message_id", nullable=False),
+    _identifier("report_id"),
+    Column("channel", String(63), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("recipient", String(320)),
+    Column("text", Text),
+    Column(
+        "state",
+        String(16),
+        nullable=False,
+        comment="queued, sending, sent, delivered, failed, expired, unknown",
+    ),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("created_at", BigInteger, nullable=False),
+    Column("next_at", BigInteger, nullable=False, comment="Not tried before."),
+    Column("sent_at", BigInteger),
+    Column("delivered_at", BigInteger),
+    Column("reason", Text),
+    UniqueConstraint("message_id", "kind"),
+)
+_unsent = answers.c.state.in_(("queued", "sending"))
+Index("ix_answers_unsent", answers.c.channel, answers.c.id, sqlite_where=_unsent, postgresql_where=_unsent)
+
+answer_parts = Table(
+    "answer_parts",
+    metadata,
+    _identifier("answer_id", primary_key=True),
+    Column("reference", String(64), primary_key=True, comment="What a delivery report names it by."),
+    Column("channel", String(63), nullable=False),
+    Column("outcome", String(16)),
+    Column("sent_at", BigInteger, nullable=False),
+    Index(None, "channel", "reference", "sent_at"),
+)
+
+ledger = Table(
+    "ledger",
+    metadata,
+    _identifier("id", primary_key=True),
+    _identifier("message_id", nullable=False, index=True),
+    Column("at", BigInteger, nullable=False),
+    Column("step", String(32), nullable=False),
+    Column("detail", Text),
+)
+
+channels = Table(
+    "channels",
+    metadata,
+    Column("name", String(63), primary_key=True),
+    Column("type", String(32), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("since", BigInteger, nullable=False),
+    Column("last_message_at", BigInteger),
+    Column("details", Text, nullable=False, comment="JSON of the channel's own."),
+    Column("updated_at", BigInteger, nullable=False),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String(63), primary_key=True),
+    Column("holder", String(64), nullable=False),
+    Column("host", String(255), nullable=False),
+    Column(
+        "epoch",
+        BigInteger,
+        nullable=False,
+        comment="Raised at each change of the holder; checked by each write.",
+    ),
+    Column("expires_at", BigInteger, nullable=False, comment="By the database's clock."),
+)
