@@ -46,6 +46,7 @@ class Metrics:
         self.decided = self._counter("messages_decided", "Messages decided.", ["channel", "decision"])
         # The outbox.
         self.published = self._counter("events_confirmed", "Events that the queue confirmed.", [])
+        self.published_total = 0
         self.refused = self._counter("events_refused", "Refusals of single events by the queue.", [])
         self.outbox_pending = self._gauge("outbox_pending", "Events that wait for the queue.", [])
         # Answers to citizens.

@@ -37,10 +37,9 @@ def external_id(fields: Mapping[str, Any]) -> str:
 
 
 def clean_text(fields: Mapping[str, Any]) -> str | bytes | None:
-    """The text; of single-part GSM-7 only what stands before the first NUL, as libGammu leaves stale bytes behind it."""
+    """The text; of GSM-7 only what stands before the first NUL, as libGammu leaves stale bytes behind it."""
     text = fields.get("Text")
-    udh = fields.get("UDH") or {}
-    if isinstance(text, str) and udh.get("Type", "NoUDH") == "NoUDH" and "Default" in str(fields.get("Coding")):
+    if isinstance(text, str) and "Default" in str(fields.get("Coding")):
         return text.split("\0", 1)[0]
     if isinstance(text, str | bytes) or text is None:
         return text

@@ -7,13 +7,14 @@ would hide from the operator that it is gone.
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Final
 
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection
 from aio_pika.exceptions import (
+    AMQPError,
     AuthenticationError,
     ChannelClosed,
+    ChannelInvalidStateError,
     ChannelPreconditionFailed,
     DeliveryError,
     ProbableAuthenticationError,
@@ -24,12 +25,10 @@ from yarl import URL
 
 from gateway.errors import BrokerUnavailable, GatewayError, NeedsOperator
 from gateway.ports import OutboxEvent, PublishResult
+from gateway.publishers.pipeline import Confirmation, forget, publish_batch
 from gateway.publishers.topology import EXCHANGES, QUEUES, REPORTS_EXCHANGE
 from gateway.settings.model import QueueSettings
 from gateway.telemetry import Log, logger
-
-CONTENT_TYPE: Final = "application/cloudevents+json"
-_PERSISTENT: Final = 2
 
 
 class AmqpPublisher:
@@ -106,39 +105,44 @@ class AmqpPublisher:
         channel = self._channel
         if channel is None:
             return PublishResult((), {}, BrokerUnavailable("RabbitMQ is not connected."))
-        tasks = [asyncio.ensure_future(_publish(channel, event)) for event in events]
+        confirmations: list[Confirmation] = []
         try:
-            _done, late = await asyncio.wait(tasks, timeout=self._publish_timeout)
-        except BaseException:
-            for task in tasks:
-                task.cancel()
-            raise
-        if late:
-            for task in late:
-                task.cancel()
+            async with asyncio.timeout(self._publish_timeout):
+                confirmations = await publish_batch(channel, REPORTS_EXCHANGE, events)
+                for confirmation in confirmations:
+                    if not confirmation.done():
+                        await asyncio.wait((confirmation,))
+        except TimeoutError:
             await self.close()  # nobody knows any more what the channel has taken
-        return await self._sort(events, tasks)
+        except (AMQPError, ChannelInvalidStateError, ConnectionError) as error:
+            return PublishResult((), {}, self._failure(error))
+        finally:
+            forget(channel, events)
+        return self._sort(events, confirmations)
 
-    async def _sort(self, events: Sequence[OutboxEvent], tasks: Sequence[asyncio.Future[None]]) -> PublishResult:
-        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    def _sort(self, events: Sequence[OutboxEvent], confirmations: Sequence[Confirmation]) -> PublishResult:
         confirmed: list[str] = []
         refused: dict[str, str] = {}
-        failure: Exception | None = None
-        for event, outcome in zip(events, outcomes, strict=True):
-            if outcome is None:
+        failure: Exception | None = None if confirmations else self._late()
+        for event, confirmation in zip(events, confirmations, strict=False):
+            error = _error_of(confirmation)
+            if error is None:
                 confirmed.append(event.id)
-            elif isinstance(outcome, DeliveryError):
-                refused[event.id] = _reason(outcome)
+            elif isinstance(error, DeliveryError):
+                refused[event.id] = _reason(error)
             else:
-                failure = failure or self._failure(outcome)
+                failure = failure or self._failure(error)
         return PublishResult(tuple(confirmed), refused, failure)
 
     def _failure(self, error: BaseException) -> Exception:
         if isinstance(error, ChannelClosed):
             return _ChannelClosed(f"RabbitMQ closed the channel ({type(error).__name__}).")
-        if isinstance(error, asyncio.CancelledError):
-            return BrokerUnavailable(f"RabbitMQ gave no confirm within {self._publish_timeout:g} s.")
+        if isinstance(error, TimeoutError):
+            return self._late()
         return BrokerUnavailable(f"The connection to RabbitMQ was lost ({type(error).__name__}).")
+
+    def _late(self) -> BrokerUnavailable:
+        return BrokerUnavailable(f"RabbitMQ gave no confirm within {self._publish_timeout:g} s.")
 
     async def _publish_one_by_one(self, events: Sequence[OutboxEvent], first: PublishResult) -> PublishResult:
         """Finds the event that makes the broker close the channel: it alone is refused."""
@@ -174,18 +178,11 @@ class _ChannelClosed(BrokerUnavailable):
     """The broker has ended the channel, which it does for a single bad publish too."""
 
 
-async def _publish(channel: UnderlayChannel, event: OutboxEvent) -> None:
-    # aiormq's own call: aio-pika's Exchange.publish adds a message object and a wait for each drain (docs/performance.md).
-    await channel.basic_publish(
-        event.body,
-        exchange=REPORTS_EXCHANGE,
-        routing_key=event.routing_key,
-        properties=spec.Basic.Properties(
-            content_type=CONTENT_TYPE, delivery_mode=_PERSISTENT, message_id=event.id, app_id="lapor-gateway"
-        ),
-        mandatory=True,
-        wait=False,
-    )
+def _error_of(confirmation: Confirmation) -> BaseException | None:
+    """Why an event is not confirmed, or None if it is."""
+    if not confirmation.done() or confirmation.cancelled():
+        return TimeoutError()
+    return confirmation.exception()
 
 
 def _reason(error: DeliveryError) -> str:

@@ -233,7 +233,7 @@ class ProcessStage:
 
     def _settle(self, item: _Ready, decision: message_rows.DecisionName, report_id: str | None, writes: Writes) -> None:
         outcome = Outcome(item.message.id, "processed", decision, item.parsed.not_a_report, report_id, writes.at)
-        self._metrics.decided.labels(item.message.channel, decision).inc()
+        writes.decided[item.message.channel, decision] += 1
         if item.assembled is None:
             writes.outcomes.append(outcome)
             return
@@ -242,7 +242,7 @@ class ProcessStage:
 
     def _quarantine(self, channel: str, outcome: Outcome, writes: Writes) -> None:
         writes.outcomes.append(outcome)
-        self._metrics.decided.labels(channel, "quarantined").inc()
+        writes.decided[channel, "quarantined"] += 1
         logger.warning(Log.MESSAGE_QUARANTINED, message=outcome.id, channel=channel, reason=outcome.reason)
 
     async def _note_delivery(
@@ -255,9 +255,11 @@ class ProcessStage:
         meant = f"answer {answer_id}" if answer_id else "no answer of ours"
         reason = f"Delivery report ({notice.outcome}) for {meant}."
         writes.outcomes.append(Outcome(message.id, "processed", "ignored", reason, None, writes.at))
-        self._metrics.decided.labels(message.channel, "ignored").inc()
+        writes.decided[message.channel, "ignored"] += 1
 
     def _hand_on(self, writes: Writes) -> None:
+        for (channel, decision), count in writes.decided.items():
+            self._metrics.decided.labels(channel, decision).inc(count)
         self._to_publish.offer(writes.first_events())
         if len(writes.events) > len(writes.new_reports):
             self._to_publish.fall_behind()

@@ -91,6 +91,7 @@ class PublishStage:
             at = to_milliseconds(self._clock.now())
             await outbox_rows.confirm(connection, result.confirmed, at)
             self._metrics.published.inc(len(result.confirmed))
+            self._metrics.published_total += len(result.confirmed)
 
     async def _settle(self, result: PublishResult) -> None:
         if result.refused:

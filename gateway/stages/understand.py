@@ -2,8 +2,7 @@
 
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import FrameType
 from typing import NoReturn
@@ -25,28 +24,29 @@ class _Overrun(BaseException):
     """The parser has used up its time. No ``except Exception`` inside a parser can hold it."""
 
 
-@contextmanager
-def _no_limit(_seconds: float) -> Iterator[None]:
-    yield
+class _TimeLimit:
+    """Interrupts a block once it has used so much processor time; a machine that merely stalls interrupts nothing.
 
-
-@contextmanager
-def processor_time_limit(seconds: float) -> Iterator[None]:
-    """Interrupts the block once it has used so much processor time; a machine that merely stalls interrupts nothing.
-
-    Works in the main thread of a process only, since that is where Python runs signal handlers.
+    Works in the main thread only, since that is where Python runs signal handlers; elsewhere there is no limit.
     """
 
-    def overrun(_signal: int, _frame: FrameType | None) -> NoReturn:
-        raise _Overrun
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._works = threading.current_thread() is threading.main_thread()
+        if self._works:
+            signal.signal(signal.SIGVTALRM, _overrun)
 
-    before = signal.signal(signal.SIGVTALRM, overrun)
-    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-        signal.signal(signal.SIGVTALRM, before)
+    def __enter__(self) -> None:
+        if self._works:
+            signal.setitimer(signal.ITIMER_VIRTUAL, self._seconds)
+
+    def __exit__(self, *_error: object) -> None:
+        if self._works:
+            signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+
+
+def _overrun(_signal: int, _frame: FrameType | None) -> NoReturn:
+    raise _Overrun
 
 
 class Understanding:
@@ -62,8 +62,7 @@ class Understanding:
         self._parsers = parsers
         self._profiles = profiles
         self._timeout = timeout
-        in_main_thread = threading.current_thread() is threading.main_thread()
-        self._limit: Callable[..., object] = processor_time_limit if in_main_thread else _no_limit
+        self._limit = _TimeLimit(timeout)
 
     def parse(self, channel: str, channel_type: str, raws: Sequence[bytes | None]) -> Parsed | Unparsable:
         """Parses one message, or all parts of one."""
@@ -72,7 +71,7 @@ class Understanding:
             return Unparsable(f"No parser for channels of type {channel_type} is installed.")
         profile = self._profiles.get(channel) or Profile()
         try:
-            with self._limit(self._timeout):  # type: ignore[attr-defined]
+            with self._limit:
                 return parser(raws, profile)
         except Quarantine as error:
             return Unparsable(str(error))

@@ -1,5 +1,6 @@
 """Collects what one PROCESS transaction writes, and writes it in bulk."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -29,7 +30,7 @@ class Writes:
     answers: list[NewAnswer] = field(default_factory=list)
     groups: list[Group] = field(default_factory=list)
     settled_groups: dict[str, str | None] = field(default_factory=dict)
-    quarantined: int = 0
+    decided: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     @property
     def at(self) -> int:

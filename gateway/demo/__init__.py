@@ -1,0 +1,1 @@
+"""The demo: the gateway with everything embedded, and invented citizens who text it."""

@@ -1,0 +1,1 @@
+"""Typed simulators of the outside world, on loopback or a pseudo-terminal, for tests."""
