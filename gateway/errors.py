@@ -5,6 +5,7 @@ GatewayError
 │   ├── StoreUnavailable
 │   ├── BrokerUnavailable
 │   ├── ChannelUnavailable
+│   │   └── MaybeSent    … while an answer was being sent; nobody knows whether it went out
 │   └── NotSent          one answer could not be sent now; the channel itself works
 ├── NeedsOperator        nothing gets better without a person; the sentence says what to do
 │   ├── SettingsError
@@ -33,6 +34,10 @@ class BrokerUnavailable(Retry):
 
 class ChannelUnavailable(Retry):
     """A modem, an API or a mailbox does not answer. Its messages wait there."""
+
+
+class MaybeSent(ChannelUnavailable):
+    """The channel failed while it was sending: the answer may have gone out, or not."""
 
 
 class NotSent(Retry):

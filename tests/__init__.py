@@ -1,0 +1,1 @@
+"""Tests: what the gateway promises, kept with real parts."""

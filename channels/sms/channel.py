@@ -11,7 +11,7 @@ import msgspec
 from channels.sms.frames import Record
 from channels.sms.modem import CallFailed, ModemProcess
 from channels.sms.settings import SmsSettings
-from gateway.errors import ChannelUnavailable, NeedsOperator, NotSent
+from gateway.errors import ChannelUnavailable, MaybeSent, NeedsOperator, NotSent
 from gateway.ports import Delivery, Health, OutgoingAnswer, RawMessage, Sent
 
 DELETE_AT_ONCE: Final = 20
@@ -21,7 +21,7 @@ _WEAK_SIGNAL: Final = 10
 _NEARLY_FULL: Final = 0.9
 
 _GONE: Final = frozenset(
-    {"ERR_DEVICEWRITEERROR", "ERR_DEVICEREADERROR", "ERR_DEVICENOTEXIST", "ERR_DEVICEOPENERROR", "ERR_TIMEOUT",
+    {"ERR_DEVICEWRITEERROR", "ERR_DEVICEREADERROR", "ERR_DEVICENOTEXIST", "ERR_DEVICEOPENERROR",
      "ERR_NOTCONNECTED", "ERR_ABORTED", "FileNotFoundError", "OSError"}
 )  # fmt: skip
 
@@ -139,7 +139,11 @@ class SmsChannel:
                 smsc=self._settings.smsc,
                 report=self._settings.delivery_reports,
             )
+        except ChannelUnavailable as error:
+            raise MaybeSent(str(error)) from error
         except CallFailed as error:
+            if error.kind == "ERR_TIMEOUT":
+                raise MaybeSent(str(self._gone(error))) from error
             if error.kind in _GONE:
                 raise self._gone(error) from error
             raise NotSent(f"The network or the SIM did not take the SMS ({error.kind}).") from error
@@ -151,6 +155,9 @@ class SmsChannel:
         """What the last look at the modem has shown."""
         if self._undeleted:
             return Health("degraded", self._undeleted, self._details)
+        if self._details.get("unreadable_slots"):
+            reason = f"{self._details['unreadable_slots']} messages in the phone cannot be read; look at the SIM."
+            return Health("degraded", reason, self._details)
         return self._health
 
     async def _refresh_status(self) -> None:

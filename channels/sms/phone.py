@@ -10,12 +10,20 @@ from typing import Any, Final
 
 import gammu
 
+from channels.sms.at_line import delete_raw
 from channels.sms.frames import Record, Slot
 from channels.sms.record import encode_record, external_id
 
 _SMSC_OF_SIM: Final = 1
-_UNREADABLE: Final = (gammu.ERR_CORRUPTED, gammu.ERR_FILENOTSUPPORTED, gammu.ERR_UNKNOWN)
+_UNREADABLE: Final = (gammu.ERR_CORRUPTED, gammu.ERR_FILENOTSUPPORTED, gammu.ERR_UNKNOWN, gammu.ERR_NOTSUPPORTED)
 _MISSING: Final = (gammu.ERR_EMPTY, gammu.ERR_INVALIDLOCATION)
+_GONE: Final = (gammu.ERR_TIMEOUT, gammu.ERR_DEVICEWRITEERROR, gammu.ERR_DEVICEREADERROR)
+_PHONE_MEMORY: Final = 100_000
+"""Locations from here on are in the phone's own memory."""
+
+_NO_SLOT: Final = 0
+"""The location of a delivery report that was never stored."""
+
 _STEPS_OVER: Final = 300
 """Slots that are stepped over in one pass to get past what cannot be read."""
 
@@ -34,12 +42,19 @@ class PhoneError(Exception):
         self.kind = kind
 
 
+class _Torn:
+    """A file of the dummy phone that is still being written: left for the next pass."""
+
+
 class Phone:
     """One modem or phone; every public method is a call that the gateway can make."""
 
     def __init__(self) -> None:
         self._machine = gammu.StateMachine()
         self._lock: int | None = None
+        self._device = ""
+        self._unreadable: set[int] = set()
+        self._direct: list[Record] = []
         self._incoming: Callable[[], None] = lambda: None
         self._has_callbacks = False
 
@@ -49,6 +64,7 @@ class Phone:
 
     def open(self, *, device: str, connection: str, model: str, pin: str | None) -> dict[str, Any]:
         """Connects, gives the PIN, and switches notifications on. Returns what the phone is."""
+        self._device = device
         self._own(device)
         self._configure(device, connection, model)
         self._machine.Init()
@@ -93,12 +109,18 @@ class Phone:
 
     def _announce(self) -> bool:
         try:
-            self._machine.SetIncomingCallback(lambda _machine, _kind, _data: self._incoming())
+            # The callback comes first: an announcement without one would crash libGammu.
+            self._machine.SetIncomingCallback(self._announced)
             self._machine.SetIncomingSMS(True)
         except gammu.GSMError:
             return False
         self._has_callbacks = True
         return True
+
+    def _announced(self, _machine: object, kind: str, data: dict[str, Any]) -> None:
+        if kind == "SMS" and data.get("Type") == "Status_Report":
+            self._direct.append(_record(data))  # +CDS: the modem hands it over and keeps nothing
+        self._incoming()
 
     def pump(self) -> None:
         """Lets libGammu look for announcements; called when there is nothing else to do."""
@@ -107,7 +129,7 @@ class Phone:
 
     def read(self, *, limit: int) -> dict[str, Any]:
         """Up to ``limit`` messages from all memories, and how many slots could not be read at all."""
-        records: list[Record] = []
+        records, self._direct = self._direct, []
         unreadable = 0
         for found in self._walk():
             if isinstance(found, Record):
@@ -119,27 +141,40 @@ class Phone:
         return {"records": records, "unreadable": unreadable}
 
     def _walk(self) -> Iterator[Record | None]:
-        """Every message in turn; None for a slot that cannot be read and was stepped over."""
+        """Every message in turn; None for a slot that cannot be read and was stepped over.
+
+        libGammu stops at the first slot that it cannot read, or takes it for the end; behind such a slot the walk
+        goes on one location further, until as many were met as the phone says it holds.
+        """
         location: int | None = None
-        steps = 0
+        met = steps = 0
         while steps <= _STEPS_OVER:
-            try:
-                entry = self._next(location)
-            except _MISSING:
+            found = self._look_behind(location)
+            if found is None and met >= self._stored():
                 return
-            except _UNREADABLE as error:
+            if isinstance(found, Record) and found.slot.location not in self._unreadable:
+                location = found.slot.location
+            else:
                 steps += 1
-                location = (location or 0) + 1
-                yield self._evidence(location, error)
-                continue
-            if not entry:  # a file of the dummy phone that is still being written
-                steps += 1
-                location = (location or 0) + 1
-                yield None
-                continue
-            fields = entry[0]
-            location = int(fields["Location"])
-            yield _record(fields)
+                location = _location_behind(location)
+            if found is not None:
+                met += 1
+                yield found if isinstance(found, Record) else None
+
+    def _look_behind(self, location: int | None) -> Record | _Torn | None:
+        """The message behind a location; None where libGammu sees none."""
+        try:
+            entry = self._next(location)
+        except _MISSING:
+            return None
+        except _UNREADABLE as error:
+            return self._evidence(_location_behind(location), error)
+        return _record(entry[0]) if entry else _Torn()
+
+    def _stored(self) -> int:
+        """How many messages the phone says it holds."""
+        status = self._machine.GetSMSStatus()
+        return int(status["SIMUsed"]) + int(status["PhoneUsed"])
 
     def _next(self, location: int | None) -> list[dict[str, Any]]:
         if location is None:
@@ -147,20 +182,18 @@ class Phone:
         return list(self._machine.GetNextSMS(Start=False, Folder=0, Location=location))
 
     def _evidence(self, location: int, error: gammu.GSMError) -> Record | None:
-        """What the modem says about a message that libGammu cannot decode: the exchange as it went over the wire."""
-        if not isinstance(error, gammu.ERR_CORRUPTED):
-            return None
+        """What the modem says about a message that libGammu cannot decode: the PDU as it went over the wire."""
         exchange = self._exchange(lambda: self._machine.GetSMS(0, location))
-        pdus = re.findall(rb"\b[0-9A-Fa-f]{16,}\b", exchange)
+        pdus = re.findall(rb"\b(?:[0-9A-Fa-f]{2}){8,}\b", exchange)
         if not pdus:
             return None
         fields = {
-            "error": "ERR_CORRUPTED",
+            "error": type(error).__name__,
             "Location": location,
             "PDU": [pdu.decode("ascii").upper() for pdu in dict.fromkeys(pdus)],
         }
-        identity = external_id({"Text": repr(fields["PDU"])})
-        return Record(Slot(0, location), identity, "", encode_record(fields))
+        self._unreadable.add(location)
+        return Record(Slot(0, location), external_id({"Text": repr(fields["PDU"])}), "", encode_record(fields))
 
     def _exchange(self, call: Callable[[], object]) -> bytes:
         with tempfile.NamedTemporaryFile() as log:
@@ -178,14 +211,32 @@ class Phone:
         """Deletes messages; each once and never blindly again. Returns the error of each, empty where it went well."""
         outcomes: list[str] = []
         for slot in slots:
+            if slot["location"] == _NO_SLOT:
+                outcomes.append("")
+                continue
             try:
                 self._machine.DeleteSMS(slot["folder"], slot["location"])
                 outcomes.append("")
-            except _MISSING:
-                outcomes.append("")
+            except _GONE:
+                raise  # what follows would only be spoilt
             except gammu.GSMError as error:
-                outcomes.append(type(error).__name__)
+                outcomes.append(self._delete_unreadable(slot["location"], error))
         return outcomes
+
+    def _delete_unreadable(self, location: int, error: gammu.GSMError) -> str:
+        """LibGammu reads a slot before it deletes it, and gives up on what it cannot read: that one is deleted raw."""
+        if location not in self._unreadable:
+            return "" if isinstance(error, _MISSING) else type(error).__name__
+        self._unreadable.discard(location)
+        if location >= _PHONE_MEMORY:
+            return type(error).__name__
+        self._machine.Terminate()
+        try:
+            delete_raw(self._device, location)
+        finally:
+            self._machine.Init()
+            self._announce()
+        return ""
 
     def send(self, *, number: str, text: str, smsc: str | None, report: bool) -> list[str]:
         """Sends a text in as many parts as it needs. Returns the network's reference of each part."""
@@ -213,10 +264,14 @@ class Phone:
     def _ask(self, call: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever libGammu returns
         try:
             return call()
-        except (gammu.ERR_TIMEOUT, gammu.ERR_DEVICEWRITEERROR, gammu.ERR_DEVICEREADERROR):
+        except _GONE:
             raise  # the phone is gone: that is no detail
         except gammu.GSMError as error:
             return type(error).__name__
+
+
+def _location_behind(location: int | None) -> int:
+    return (location or 0) + 1
 
 
 def _record(fields: dict[str, Any]) -> Record:

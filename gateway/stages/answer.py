@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Final
 
 from gateway.clock import Clock, to_milliseconds
-from gateway.errors import ChannelUnavailable, NotSent, Refused
+from gateway.errors import ChannelUnavailable, MaybeSent, NotSent, Refused
 from gateway.ports import Channel, OutgoingAnswer, Sent
 from gateway.settings.model import AnswerSettings
 from gateway.store import Store
@@ -23,10 +23,11 @@ RETRY_CAP: Final = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class _Attempt:
-    """What became of one attempt: sent, to be tried again at ``retry_at`` (milliseconds), or failed for good."""
+    """What became of one attempt: sent, perhaps sent, to be tried again at ``retry_at`` (ms), or failed for good."""
 
     answer: OutgoingAnswer
     sent: Sent | None = None
+    maybe_sent: bool = False
     failure: str = ""
     retry_at: int | None = None
 
@@ -102,6 +103,9 @@ class AnswerStage:
             sent = await self._channel.send(answer)
         except Refused as error:
             await self._record(_Attempt(answer, failure=str(error)))
+        except MaybeSent:
+            await self._record(_Attempt(answer, maybe_sent=True))
+            raise
         except (ChannelUnavailable, NotSent) as error:
             last = answer.attempt >= self._settings.max_attempts
             pause = timedelta(seconds=min(RETRY_CAP, RETRY_FIRST * 2.0 ** (answer.attempt - 1)))
@@ -120,11 +124,13 @@ class AnswerStage:
             if attempt.sent is not None:
                 at = to_milliseconds(self._clock.now())
                 await answer_rows.mark_sent(connection, answer.id, self._name, attempt.sent.references, at)
+            elif attempt.maybe_sent:
+                await answer_rows.mark_maybe_sent(connection, answer.id, resend=self._resend_after_crash)
             else:
                 await answer_rows.mark_unsent(connection, answer.id, attempt.failure, attempt.retry_at)
         self._to_record = None
         if attempt.sent is not None:
             self._metrics.answers.labels(self._name, "sent").inc()
-        elif attempt.retry_at is None:
+        elif attempt.retry_at is None and not attempt.maybe_sent:
             self._metrics.answers.labels(self._name, "failed").inc()
             logger.warning(Log.ANSWER_FAILED, answer=answer.id, channel=self._name, reason=attempt.failure)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.ports import OutgoingAnswer
@@ -58,14 +58,23 @@ async def recover(connection: AsyncConnection, channel: str, *, resend: bool) ->
         resend: Whether one may go once more; else, and the second time, it becomes *unknown*.
     """
     in_between = (answers.c.channel == channel) & (answers.c.state == "sending")
-    again = in_between & (answers.c.attempts < 2)  # noqa: PLR2004 - the first attempt and one more
-    queued = 0
+    return await _settle_unknown(connection, in_between, resend=resend)
+
+
+async def mark_maybe_sent(connection: AsyncConnection, answer_id: str, *, resend: bool) -> None:
+    """Nobody knows whether the attempt got through: it goes once more, or is *unknown*."""
+    await _settle_unknown(connection, answers.c.id == answer_id, resend=resend)
+
+
+async def _settle_unknown(connection: AsyncConnection, which: ColumnElement[bool], *, resend: bool) -> int:
+    settled = 0
     if resend:
-        result = await connection.execute(update(answers).where(again).values(state="queued"))
-        queued = result.rowcount
-    reason = "The gateway stopped while this was being sent; nobody knows whether it arrived."
-    result = await connection.execute(update(answers).where(in_between).values(state="unknown", reason=reason))
-    return queued + result.rowcount
+        again = which & (answers.c.attempts < 2)  # noqa: PLR2004 - the first attempt and one more
+        settled += (await connection.execute(update(answers).where(again).values(state="queued"))).rowcount
+    reason = "The gateway or the channel failed while this was being sent; nobody knows whether it arrived."
+    still_sending = which & (answers.c.state == "sending")
+    statement = update(answers).where(still_sending).values(state="unknown", reason=reason)
+    return settled + (await connection.execute(statement)).rowcount
 
 
 async def expire(connection: AsyncConnection, channel: str, created_before: int) -> int:
@@ -166,4 +175,4 @@ async def delivery_report(
 async def counts(connection: AsyncConnection) -> dict[str, int]:
     """How many answers are in each state."""
     query = select(answers.c.state, func.count()).group_by(answers.c.state)
-    return {state: count for state, count in await connection.execute(query)}
+    return dict(await connection.execute(query))
