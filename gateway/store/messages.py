@@ -122,7 +122,7 @@ async def claim(connection: AsyncConnection, batch: Sequence[StoredMessage]) -> 
         .where(messages.c.state == "received", messages.c.order_key.in_(keys), messages.c.id.not_in(free))
         .group_by(messages.c.order_key)
     )
-    oldest_elsewhere = dict(await connection.execute(query))
+    oldest_elsewhere: dict[str, str] = dict((await connection.execute(query)).tuples().all())
     return [m for m in batch if m.id in free and m.id < oldest_elsewhere.get(m.order_key, "g")]
 
 
@@ -193,4 +193,4 @@ async def page(
 async def counts(connection: AsyncConnection) -> dict[str, int]:
     """How many messages are not simply processed, by state."""
     query = select(messages.c.state, func.count()).where(messages.c.state != "processed").group_by(messages.c.state)
-    return dict(await connection.execute(query))
+    return dict((await connection.execute(query)).tuples().all())
