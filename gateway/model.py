@@ -115,6 +115,18 @@ class ReportEvent(Struct, frozen=True, kw_only=True):
     data: Report
 
 
+class Reply(Struct, frozen=True, kw_only=True):
+    """What the core intake service sends to answer a citizen, by exchange ``lapor.replies``."""
+
+    id: Annotated[
+        str, Meta(min_length=1, max_length=64, description="The core's own; a reply is sent once for each id.")
+    ]
+    tracking_id: TrackingId
+    text: Annotated[str, Meta(min_length=1, max_length=4000, description="What the citizen reads.")]
+    kind: Literal["progress", "question", "closed"]
+    status: Annotated[str | None, Meta(description="The report's new state, for STATUS questions.")] = None
+
+
 def event_type(kind: EventKind) -> str:
     """The CloudEvents ``type`` of an event."""
     return f"{EVENT_TYPE_PREFIX}.{kind}.v1"

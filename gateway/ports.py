@@ -109,6 +109,13 @@ class ChannelSettings(BaseModel, extra="forbid", frozen=True):
 
     type: str
 
+    def preflight(self) -> None:
+        """Looks, without opening anything, whether what the settings name is there.
+
+        Raises:
+            SettingsError: It is not; the key is that of the setting, without the channel's path.
+        """
+
     def own_addresses(self) -> frozenset[str]:
         """The addresses under which citizens know this channel: never answered, never a reporter."""
         return frozenset()
@@ -130,6 +137,10 @@ class ChannelPlugin:
     create: ChannelFactory
     resend_after_crash: bool
     """Whether an answer that was being sent when the process died may go once more (else it is *unknown*)."""
+    sample_name: str
+    """The name of its section in the sample settings."""
+    sample: Mapping[str, Any]
+    """Values that the sample settings show for it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,13 @@ from channels.sms.channel import SmsChannel
 from channels.sms.settings import SmsSettings
 from gateway.ports import ChannelPlugin
 
-CHANNEL = ChannelPlugin(settings=SmsSettings, create=SmsChannel, resend_after_crash=True)
+CHANNEL = ChannelPlugin(
+    settings=SmsSettings,
+    create=SmsChannel,
+    resend_after_crash=True,
+    sample_name="sms-1708",
+    sample={"device": "/dev/ttyUSB0", "number": "1708", "pin": "file:/run/secrets/pin"},
+)
 """What the entry point names. An SMS that was being sent at a crash may go once more: silence would be worse."""
 
 __all__ = ["CHANNEL"]

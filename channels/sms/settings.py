@@ -1,9 +1,11 @@
 """The settings of one modem or phone: a ``[channels.NAME]`` table with ``type = "sms"``."""
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
+from gateway.errors import SettingsError
 from gateway.ports import ChannelSettings
 from gateway.secret import Secret
 
@@ -43,6 +45,11 @@ class SmsSettings(ChannelSettings):
     )
     read_limit: int = Field(default=100, ge=1, le=1000, description="Messages taken from the phone at once, at most.")
     delivery_reports: bool = Field(default=True, description="Whether the network is asked to report the delivery.")
+
+    def preflight(self) -> None:
+        """Raises SettingsError when there is no such device."""
+        if not Path(self.device).exists():
+            raise SettingsError("device", f"{self.device} does not exist; plug the modem in, or correct the setting")
 
     def own_addresses(self) -> frozenset[str]:
         """The number that this modem answers from."""

@@ -7,8 +7,9 @@ import sys
 from gateway.application import Gateway
 from gateway.cli.common import ConfigOption, run_async, settings_from
 from gateway.console import Console
+from gateway.preflight import missing, refuse_hopeless
 from gateway.settings import Settings
-from gateway.telemetry import configure_logging
+from gateway.telemetry import Log, configure_logging, logger
 
 
 def run(config: ConfigOption = None) -> None:
@@ -24,6 +25,11 @@ async def serve(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for wanted in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(wanted, stop.set)
+    await refuse_hopeless(settings)
+    for section in settings.channels.values():
+        problem = missing(section)
+        if problem is not None:
+            logger.warning(Log.CHANNEL_STATE, channel=section.name, state="down", reason=str(problem))
     gateway = Gateway(settings)
     console = Console(gateway)
     try:

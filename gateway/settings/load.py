@@ -1,5 +1,6 @@
 """Reads the settings: file, then environment, then validation that names each wrong key by its path."""
 
+import copy
 import re
 import tomllib
 from collections.abc import Mapping
@@ -27,7 +28,14 @@ def load_settings(path: Path | None, environment: Mapping[str, str], plugins: Ma
     Raises:
         SettingsError: A key is unknown or a value is wrong; it names the first such key.
     """
-    table = _read(path) if path else {}
+    return settings_from_table(_read(path) if path else {}, environment, plugins)
+
+
+def settings_from_table(
+    given: Mapping[str, Any], environment: Mapping[str, str], plugins: Mapping[str, ChannelPlugin]
+) -> Settings:
+    """Validates settings that are a table already. Raises SettingsError, as :func:`load_settings` does."""
+    table = copy.deepcopy(dict(given))
     for variable in sorted(environment):
         if variable.startswith(ENVIRONMENT_PREFIX):
             _override(table, variable, environment[variable])

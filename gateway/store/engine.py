@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from gateway.errors import GatewayError, NeedsOperator, StoreFull, StoreUnavailable
+from gateway.errors import GatewayError, NeedsOperator, SettingsError, StoreFull, StoreUnavailable
 
 TRANSACTION_TIMEOUT: Final = 60.0
 """Seconds after which a transaction is given up; far more than any batch needs."""
@@ -137,15 +137,22 @@ def translate(error: Exception) -> GatewayError | None:
             return StoreFull("There is no room left for the database: free some space on its disk.")
         if isinstance(original, sqlite3.OperationalError):
             name = getattr(original, "sqlite_errorname", "no code")
-            return StoreUnavailable(f"The SQLite database cannot be used now ({name}).")
+            return StoreUnavailable(f"store.url: the SQLite database cannot be used now ({name}).")
         return None
     if isinstance(original, psycopg.errors.DiskFull):
         return StoreFull("PostgreSQL has no room left: free some space on its disk.")
     if isinstance(original, psycopg.OperationalError | psycopg.InterfaceError):
-        return StoreUnavailable(f"PostgreSQL does not answer ({type(original).__name__}).")
+        return StoreUnavailable(f"store.url: PostgreSQL cannot be used now: {_reason(original)}")
     if isinstance(error, PoolTimeoutError | TimeoutError | OSError):
         return StoreUnavailable(f"The database does not answer in time ({type(error).__name__}).")
     return None
+
+
+def _reason(error: psycopg.Error) -> str:
+    """Why; of a failed login what the server said, since its text then names nothing but user, host and database."""
+    if error.sqlstate is None and isinstance(error, psycopg.OperationalError):
+        return str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
+    return type(error).__name__
 
 
 def _engine(url: URL, *, writer: bool) -> AsyncEngine:
@@ -167,8 +174,10 @@ def _engine(url: URL, *, writer: bool) -> AsyncEngine:
 
 
 def _sqlite_engine(url: URL, *, writer: bool) -> AsyncEngine:
-    if url.database:
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    try:
+        Path(url.database or "").parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError("store.url", f"the folder of {url.database} cannot be made ({error.strerror})") from error
     engine = create_async_engine(url.set(drivername="sqlite+aiosqlite"), pool_size=1 if writer else 4, max_overflow=0)
 
     @event.listens_for(engine.sync_engine, "connect")

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import Row, bindparam, func, select, tuple_, update
+from sqlalchemy import ColumnElement, Row, bindparam, func, select, true, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.identifiers import uuid7
@@ -84,7 +84,7 @@ async def add(connection: AsyncConnection, batch: Sequence[StoredMessage]) -> di
     return {f"{channel}\0{external_id}": id_ for channel, external_id, id_ in await connection.execute(known)}
 
 
-def _has_key(batch: Sequence[StoredMessage]):  # type: ignore[no-untyped-def] # noqa: ANN202 - an SQL expression
+def _has_key(batch: Sequence[StoredMessage]) -> ColumnElement[bool]:
     names = {message.channel for message in batch}
     if len(names) == 1:  # the usual case, and the one that an index serves best
         return (messages.c.channel == names.pop()) & messages.c.external_id.in_([m.external_id for m in batch])
@@ -165,6 +165,19 @@ async def count_death(connection: AsyncConnection, message_id: str, change: int)
     )
 
 
+async def replay(connection: AsyncConnection, ids: Sequence[str], at: int, detail: str) -> int:
+    """Has decided messages processed again, and notes it in their ledgers. Emptied ones cannot be. Returns how many."""
+    ready = messages.c.id.in_(ids) & messages.c.raw.is_not(None) & messages.c.state.not_in(("received", "assembling"))
+    found = list((await connection.scalars(select(messages.c.id).where(ready))).all())
+    if found:
+        await connection.execute(
+            update(messages).where(messages.c.id.in_(found)).values(state="received", deaths=0, processed_at=None)
+        )
+    for message_id in found:
+        await note(connection, message_id, at, "replayed", detail)
+    return len(found)
+
+
 async def note(connection: AsyncConnection, message_id: str, at: int, step: str, detail: str | None) -> None:
     """Adds a step that is out of the ordinary to a message's ledger."""
     await connection.execute(ledger.insert().values(id=uuid7(), message_id=message_id, at=at, step=step, detail=detail))
@@ -180,14 +193,25 @@ async def page(
 ) -> list[Row[tuple[object, ...]]]:
     """The newest messages first, without their raw bytes; ``before`` is the id that the page before ended with."""
     columns = [column for column in messages.c if column is not messages.c.raw]
-    query = select(*columns).order_by(messages.c.id.desc()).limit(limit)
-    if state is not None:
-        query = query.where(messages.c.state == state)
-    if channel is not None:
-        query = query.where(messages.c.channel == channel)
+    query = select(*columns).where(_chosen(state, channel)).order_by(messages.c.id.desc()).limit(limit)
     if before is not None:
         query = query.where(messages.c.id < before)
     return list((await connection.execute(query)).all())
+
+
+async def count(connection: AsyncConnection, *, state: str | None, channel: str | None) -> int:
+    """How many messages there are."""
+    query = select(func.count()).select_from(messages).where(_chosen(state, channel))
+    return int((await connection.execute(query)).scalar_one())
+
+
+def _chosen(state: str | None, channel: str | None) -> ColumnElement[bool]:
+    chosen: ColumnElement[bool] = true()
+    if state is not None:
+        chosen = chosen & (messages.c.state == state)
+    if channel is not None:
+        chosen = chosen & (messages.c.channel == channel)
+    return chosen
 
 
 async def counts(connection: AsyncConnection) -> dict[str, int]:

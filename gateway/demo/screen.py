@@ -1,0 +1,95 @@
+"""The demo's live table in the terminal: channels, the pipeline, and the reports as they come out."""
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Final
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from gateway.console.snapshot import Snapshot
+from gateway.model import ReportEvent, decode_event
+from gateway.ports import OutboxEvent, PublishResult
+from gateway.publishers import JournalPublisher
+
+REPORTS_SHOWN: Final = 10
+_TEXT_SHOWN: Final = 72
+_COLOURS: Final = {"up": "green", "degraded": "yellow", "down": "red", "needs_operator": "red", "paused": "dim"}
+
+
+class ObservedJournal(JournalPublisher):
+    """A journal that remembers its newest events for the screen."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.newest: deque[ReportEvent] = deque(maxlen=REPORTS_SHOWN)
+        self.count = 0
+
+    async def publish(self, events: Sequence[OutboxEvent]) -> PublishResult:
+        """Publishes, and remembers what was confirmed."""
+        result = await super().publish(events)
+        confirmed = set(result.confirmed)
+        for event in events:
+            if event.id in confirmed:
+                self.count += 1
+                self.newest.append(decode_event(event.body))
+        return result
+
+
+def line(event: ReportEvent) -> str:
+    """One report as a line of text, for a terminal that cannot be redrawn."""
+    report = event.data
+    parts = f" [{report.parts.total} parts]" if report.parts else ""
+    return (
+        f"{event.time:%H:%M:%S} {event.type.split('.')[4]} #{report.tracking_id}{parts} {report.text[:_TEXT_SHOWN]!r}"
+    )
+
+
+def draw(snapshot: Snapshot, journal: ObservedJournal, address: str) -> RenderableType:
+    """The whole screen."""
+    return Group(
+        Text.from_markup(f"[b]LAPOR Gateway[/] · demo · [link={address}]{address}[/] · Ctrl-C ends it\n"),
+        _channels(snapshot),
+        _pipeline(snapshot, journal),
+        _reports(journal),
+    )
+
+
+def _channels(snapshot: Snapshot) -> Table:
+    table = Table("channel", "state", "signal", "SIM", "last message", title="Kanal · Channels", expand=True)
+    for channel in snapshot.channels:
+        details = channel["details"]
+        state = Text(channel["state"], style=_COLOURS[channel["state"]])
+        memory = f"{details.get('sim_used', '–')}/{details.get('sim_size', '–')}"
+        signal = f"{details.get('signal_percent', '–')} %"
+        table.add_row(channel["name"], state, signal, memory, channel["last_message_at"] or "–")
+    return table
+
+
+def _pipeline(snapshot: Snapshot, journal: ObservedJournal) -> Table:
+    table = Table("to process", "assembling", "outbox", "published", "quarantined", "answers", expand=True)
+    answers = ", ".join(f"{state} {count}" for state, count in snapshot.answers.items()) or "–"
+    waiting = (snapshot.messages.get(state, 0) for state in ("received", "assembling"))
+    table.add_row(
+        *map(str, waiting),
+        str(snapshot.outbox_pending),
+        str(journal.count),
+        str(snapshot.messages.get("quarantined", 0)),
+        answers,
+    )
+    return table
+
+
+def _reports(journal: ObservedJournal) -> Table:
+    table = Table("time", "tracking ID", "keyword", "parts", "text", title="Laporan · Reports", expand=True)
+    for event in reversed(journal.newest):
+        report = event.data
+        table.add_row(
+            f"{event.time:%H:%M:%S}",
+            f"#{report.tracking_id}",
+            report.keyword.normalised if report.keyword else "",
+            str(report.parts.total) if report.parts else "1",
+            Text(report.text[:_TEXT_SHOWN], no_wrap=True, overflow="ellipsis"),
+        )
+    return table
