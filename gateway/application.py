@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -17,6 +18,7 @@ from gateway.stages.loop import Board, repeat
 from gateway.stages.process import ProcessStage
 from gateway.stages.publish import LANES, PublishStage
 from gateway.stages.receive import Custody
+from gateway.stages.retain import RetainStage
 from gateway.stages.understand import Understanding
 from gateway.store import Store
 from gateway.store import messages as message_rows
@@ -67,15 +69,16 @@ class Gateway:
         self._inbox = Handover[StoredMessage](self._read_inbox, batch * HANDOVER_BATCHES, self.clock)
         self.custody = Custody(self.store, self._inbox, batch, self.clock, self.metrics)
         self.process = ProcessStage(
-            self.store,
-            settings,
-            Understanding(parsers, profiles, settings.pipeline.parse_timeout),
-            self._inbox,
-            self._events,
-            self._answer_wanted,
-            self.clock,
-            self.metrics,
+            store=self.store,
+            settings=settings,
+            understanding=Understanding(parsers, profiles, settings.pipeline.parse_timeout),
+            inbox=self._inbox,
+            to_publish=self._events,
+            answer_wanted=self._answer_wanted,
+            clock=self.clock,
+            metrics=self.metrics,
         )
+        self.retain = RetainStage(self.store, timedelta(days=settings.store.keep_days), self.clock)
         self.publish = PublishStage(self.store, self._publisher, self._events, batch, self.clock, self.metrics)
 
     async def _read_inbox(self, limit: int, besides: Any) -> list[StoredMessage]:  # noqa: ANN401 - a collection
@@ -101,6 +104,7 @@ class Gateway:
             self._run(f"publish {lane + 1}", repeat(f"publish {lane + 1}", self.publish.step, self.board, cap=cap))
         self._run("process", repeat("process", self.process.step, self.board))
         self._run("assemble", repeat("assemble", self.process.assemble_due, self.board))
+        self._run("retention", repeat("retention", self.retain.step, self.board))
         self._run("custody", repeat("custody", self.custody.step, self.board))
         for section in self.settings.channels.values():
             self._run(f"channel {section.name}", self._runner(section).run())

@@ -48,8 +48,17 @@ class Uuid7Factory:
         high, low = divmod(self._counter, 1 << 14)
         tail = (2 << 62) | (low << 48) | self._random_below(1 << 48)
         value = (self._last << 80) | (7 << 76) | (high << 64) | tail
-        text = f"{value:032x}"
-        return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+        return _as_text(value)
+
+
+def first_uuid7(milliseconds: int) -> str:
+    """The lowest UUIDv7 of a moment: every identifier that was made before sorts before it."""
+    return _as_text((milliseconds << 80) | (7 << 76) | (2 << 62))
+
+
+def _as_text(value: int) -> str:
+    text = f"{value:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 uuid7 = Uuid7Factory()

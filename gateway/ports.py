@@ -124,7 +124,7 @@ class ChannelSettings(BaseModel, extra="forbid", frozen=True):
 class ChannelFactory(Protocol):
     """Makes a channel from its section of the settings."""
 
-    def __call__(self, name: str, settings: Any) -> Channel:
+    def __call__(self, name: str, settings: Any) -> Channel:  # noqa: ANN401 - each plug-in has its own class
         """``settings`` is an instance of the plug-in's own settings class."""
         ...
 

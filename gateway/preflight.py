@@ -1,4 +1,4 @@
-"""Tries everything that the settings name: for ``check`` in full, and before ``run`` what a person would have to mend."""
+"""Tries what the settings name: everything for ``check``; before ``run`` what a person would have to mend."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -25,13 +25,15 @@ class Result:
 
 async def check_everything(settings: Settings) -> list[Result]:
     """Opens the store, the queue and each channel, and closes them again."""
-    results = [
-        await _try("store", settings.store.url.rpartition("@")[2], lambda: _check_store(settings)),
-        await _try("queue", settings.queue.url.rpartition("@")[2], lambda: _check_queue(settings)),
+    store, queue = settings.store.url.rpartition("@")[2], settings.queue.url.rpartition("@")[2]
+    return [
+        await _try("store", store, lambda: _check_store(settings)),
+        await _try("queue", queue, lambda: _check_queue(settings)),
+        *[
+            await _try(f"channels.{section.name}", section.settings.type, _opener(section))
+            for section in settings.channels.values()
+        ],
     ]
-    for section in settings.channels.values():
-        results.append(await _try(f"channels.{section.name}", section.settings.type, _opener(section)))
-    return results
 
 
 async def refuse_hopeless(settings: Settings) -> None:

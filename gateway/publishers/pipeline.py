@@ -24,7 +24,10 @@ _MESSAGE_ID: Final = "0" * 36
 """Stands in the template for a UUID in its usual form."""
 
 _SIZE_AT: Final = slice(11, 19)
-"""Where a content header frame has the body's size: behind type, channel, length, class and weight (AMQP 0-9-1, 2.3.5.2)."""
+"""Where a content header frame has the body's size: behind type, channel, length, class and weight.
+
+AMQP 0-9-1, sections 2.3.5 and 2.3.5.2.
+"""
 
 _BODY_FRAME: Final = struct.Struct(">BHI")
 _BODY_TYPE: Final = 3

@@ -72,10 +72,7 @@ def _comment(field: FieldInfo) -> str:
 def _table(section: type[BaseModel]) -> str:
     rows = ["| key | default | meaning |", "|---|---|---|"]
     for key, field in section.model_fields.items():
-        if field.is_required():
-            default = "required"
-        else:
-            default = "–" if field.default is None else f"`{_toml(field.default)}`"
+        default = "required" if field.is_required() else f"`{_toml(field.default)}`".replace("`null`", "–")
         rows.append(f"| `{key}` | {default} | {field.description or ''} |")
     return "\n".join(rows) + "\n"
 

@@ -56,6 +56,7 @@ class ProcessStage:
 
     def __init__(  # noqa: PLR0913 - each is a part of the machine, wired once
         self,
+        *,
         store: Store,
         settings: Settings,
         understanding: Understanding,

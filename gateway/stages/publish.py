@@ -46,6 +46,8 @@ class PublishStage:
         self._metrics = metrics
         self._in_flight: set[str] = set()
         self._taking = asyncio.Lock()
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     async def step(self) -> None:
         """Publishes one batch. Raises what kept a part of it from being confirmed."""
@@ -54,6 +56,7 @@ class PublishStage:
             batch = await self._events.take(self._limit, self._in_flight)
             ids = {event.id for event in batch}
             self._in_flight |= ids
+            self._idle.clear()
         try:
             if batch:
                 await self._publish(batch)
@@ -62,11 +65,12 @@ class PublishStage:
             raise
         finally:
             self._in_flight -= ids
+            if not self._in_flight:
+                self._idle.set()
 
     async def finish(self) -> None:
         """Waits until what is in flight is confirmed and marked."""
-        while self._in_flight:
-            await asyncio.sleep(0.01)
+        await self._idle.wait()
 
     async def _publish(self, batch: Sequence[OutboxEvent]) -> None:
         if self._store.is_sqlite:

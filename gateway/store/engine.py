@@ -132,20 +132,24 @@ class Store:
 def translate(error: Exception) -> GatewayError | None:
     """The error of a database driver as one of ours, or None where it is a mistake of the gateway itself."""
     original = error.orig if isinstance(error, DBAPIError) else error
-    if isinstance(original, sqlite3.Error):
-        if getattr(original, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
-            return StoreFull("There is no room left for the database: free some space on its disk.")
-        if isinstance(original, sqlite3.OperationalError):
-            name = getattr(original, "sqlite_errorname", "no code")
-            return StoreUnavailable(f"store.url: the SQLite database cannot be used now ({name}).")
-        return None
-    if isinstance(original, psycopg.errors.DiskFull):
-        return StoreFull("PostgreSQL has no room left: free some space on its disk.")
-    if isinstance(original, psycopg.OperationalError | psycopg.InterfaceError):
-        return StoreUnavailable(f"store.url: PostgreSQL cannot be used now: {_reason(original)}")
-    if isinstance(error, PoolTimeoutError | TimeoutError | OSError):
-        return StoreUnavailable(f"The database does not answer in time ({type(error).__name__}).")
-    return None
+    match original:
+        case sqlite3.OperationalError():
+            return _translate_sqlite(original)
+        case psycopg.errors.DiskFull():
+            return StoreFull("store.url: PostgreSQL has no room left; free some space on its disk.")
+        case psycopg.OperationalError() | psycopg.InterfaceError():
+            return StoreUnavailable(f"store.url: PostgreSQL cannot be used now: {_reason(original)}")
+        case PoolTimeoutError() | OSError():  # TimeoutError is an OSError
+            return StoreUnavailable(f"store.url: the database does not answer in time ({type(error).__name__}).")
+        case _:
+            return None
+
+
+def _translate_sqlite(error: sqlite3.OperationalError) -> GatewayError:
+    if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+        return StoreFull("store.url: there is no room left for the database; free some space on its disk.")
+    name = getattr(error, "sqlite_errorname", "no code")
+    return StoreUnavailable(f"store.url: the SQLite database cannot be used now ({name}).")
 
 
 def _reason(error: psycopg.Error) -> str:

@@ -183,17 +183,9 @@ channels = Table(
     Column("updated_at", BigInteger, nullable=False),
 )
 
-leases = Table(
-    "leases",
+watermarks = Table(
+    "watermarks",
     metadata,
     Column("name", String(63), primary_key=True),
-    Column("holder", String(64), nullable=False),
-    Column("host", String(255), nullable=False),
-    Column(
-        "epoch",
-        BigInteger,
-        nullable=False,
-        comment="Raised at each change of the holder; checked by each write.",
-    ),
-    Column("expires_at", BigInteger, nullable=False, comment="By the database's clock."),
+    Column("value", String(64), nullable=False, comment="How far something has come: an id, a time."),
 )

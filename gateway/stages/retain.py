@@ -1,0 +1,44 @@
+"""Keeps raw messages, texts and senders as long as ``store.keep_days`` says, and no longer."""
+
+import asyncio
+from datetime import timedelta
+from typing import Final
+
+from gateway.clock import Clock, to_milliseconds
+from gateway.identifiers import first_uuid7
+from gateway.store import Store
+from gateway.store.retention import empty_before
+from gateway.telemetry import Log, logger
+
+PAUSE_SECONDS: Final = 600.0
+ROWS_AT_ONCE: Final = 500
+"""Rows of each table in one transaction: receiving waits no longer than that takes."""
+
+
+class RetainStage:
+    """Empties old rows, a few at a time.
+
+    Args:
+        store: The database.
+        keep: How long raw messages are kept.
+        clock: Tells what is old.
+    """
+
+    def __init__(self, store: Store, keep: timedelta, clock: Clock) -> None:
+        self._store = store
+        self._keep = keep
+        self._clock = clock
+
+    async def step(self) -> None:
+        """Empties what has become too old; then waits."""
+        bound = first_uuid7(to_milliseconds(self._clock.now() - self._keep))
+        total = 0
+        while True:
+            async with self._store.write() as connection:
+                count = await empty_before(connection, bound, ROWS_AT_ONCE)
+            total += count
+            if count == 0:
+                break
+        if total:
+            logger.info(Log.RETENTION, rows=total)
+        await asyncio.sleep(PAUSE_SECONDS)
