@@ -41,3 +41,22 @@ lock: ## Resolve the dependencies anew, with hashes and without addresses.
 		--no-emit-index-url --no-emit-find-links pyproject.toml -o requirements.lock --extra build
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--no-emit-index-url --no-emit-find-links --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+
+generate: $(VENV)/run ## Write the schemas, examples, sample settings and the settings page anew.
+	$(BIN)/lapor-gateway schema --write .
+
+bench: $(VENV)/dev services ## The gateway end to end beside aio-pika alone, on a private RabbitMQ.
+	$(BIN)/python -m tests.soak.bench
+
+soak: $(VENV)/dev services ## 5,000 SMS, twenty kills of the gateway, broker killed and frozen; on SQLite and PostgreSQL.
+	$(BIN)/python -m tests.soak.dummy_phone --messages 5000 --kills 20 --store sqlite --broker-faults
+	$(BIN)/python -m tests.soak.dummy_phone --messages 5000 --kills 20 --store postgresql --broker-faults
+
+soak-modem: $(VENV)/dev services ## 1,000 SMS through libGammu's AT driver, on a modem that hangs, vanishes and lies.
+	$(BIN)/python -m tests.soak.at_modem --messages 1000 --kills 10
+
+memory: $(VENV)/dev services ## 200,000 messages while the broker is away: memory stays flat.
+	$(BIN)/python -m tests.soak.broker_away --messages 200000
+
+clean: ## Remove what can be made again.
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -11,6 +11,10 @@ RandomBelow = Callable[[int], int]
 """Returns a whole number from 0 up to, but not including, its argument."""
 
 
+RandomBits = Callable[[int], int]
+"""Returns a whole number of so many random bits."""
+
+
 class Uuid7Factory:
     """Makes UUIDv7 identifiers that sort in the order in which one process made them.
 
@@ -21,16 +25,16 @@ class Uuid7Factory:
 
     Args:
         milliseconds: Tells the time in milliseconds since 1970.
-        random_below: The source of randomness.
+        random_bits: The source of randomness.
     """
 
     def __init__(
         self,
         milliseconds: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
-        random_below: RandomBelow = random.Random(secrets.randbits(128)).randrange,  # noqa: B008, S311 - no secret
+        random_bits: RandomBits = random.Random(secrets.randbits(128)).getrandbits,  # noqa: B008, S311 - no secret
     ) -> None:
         self._milliseconds = milliseconds
-        self._random_below = random_below
+        self._random_bits = random_bits
         self._last = 0
         self._counter = 0
 
@@ -39,14 +43,14 @@ class Uuid7Factory:
         now = self._milliseconds()
         if now > self._last:
             self._last = now
-            self._counter = self._random_below(1 << 16)
+            self._counter = self._random_bits(16)
         else:
             self._counter += 1
             if self._counter >= 1 << 26:
                 self._last += 1
                 self._counter = 0
         high, low = divmod(self._counter, 1 << 14)
-        tail = (2 << 62) | (low << 48) | self._random_below(1 << 48)
+        tail = (2 << 62) | (low << 48) | self._random_bits(48)
         value = (self._last << 80) | (7 << 76) | (high << 64) | tail
         return _as_text(value)
 

@@ -30,3 +30,7 @@ def main() -> None:
     except GatewayError as error:
         print(f"lapor-gateway: {error}", file=sys.stderr)  # noqa: T201 - the one line that a person reads
         sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

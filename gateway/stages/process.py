@@ -5,17 +5,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from sqlalchemy.exc import DataError, DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.clock import Clock, from_milliseconds, to_milliseconds
 from gateway.decisions import Identity, is_report, new_report, receipt_text, sha256_of
+from gateway.errors import GatewayError
 from gateway.identifiers import uuid7
-from gateway.model import Parts, Report
+from gateway.model import Parts, Report, encode
 from gateway.ports import DeliveryNotice, OutboxEvent, Parsed, PartOf
 from gateway.settings import Settings
 from gateway.stages import assembly
 from gateway.stages.assembly import Assembled, Assembly
 from gateway.stages.handover import Handover
+from gateway.stages.loop import frames
 from gateway.stages.understand import Understanding, Unparsable
 from gateway.stages.writes import Writes, fresh_tracking_ids
 from gateway.store import Store
@@ -75,9 +78,12 @@ class ProcessStage:
         self._clock = clock
         self._metrics = metrics
         self._first_batch = True
+        self._alone: str | None = None
+        self._broken_groups: dict[str, str] = {}
 
     async def step(self) -> None:
         """Takes one batch through."""
+        await self._take_back_death()
         batch = await self._inbox.take(self._settings.pipeline.batch)
         try:
             if self._first_batch:
@@ -86,24 +92,55 @@ class ProcessStage:
                     await self._process_alone(message)
                 self._first_batch = False
             elif batch:
-                await self.process(batch)
+                await self._process_together(batch)
         except BaseException:
             self._inbox.fall_behind()
             raise
 
     async def _process_alone(self, message: StoredMessage) -> None:
         async with self._store.write() as connection:
+            if not await message_rows.claim(connection, [message]):
+                return  # another gateway has it in hand, or an older one that it has to wait for
             await message_rows.count_death(connection, message.id, +1)
+        self._alone = message.id
+        try:
+            await self._process_by_itself(message)
+        except (Exception, asyncio.CancelledError):  # the process lives: whatever failed, it was no death
+            await self._take_back_death()
+            raise
+        self._alone = None
+
+    async def _take_back_death(self) -> None:
+        """What was counted before a message was taken in hand alone; kept in mind while the database is away."""
+        if self._alone is not None:
+            async with self._store.write() as connection:
+                await message_rows.count_death(connection, self._alone, -1)
+            self._alone = None
+
+    async def _process_together(self, batch: Sequence[StoredMessage]) -> None:
+        try:
+            await self.process(batch)
+        except Exception as error:
+            if not _is_a_messages_fault(error):
+                raise
+            for message in batch:
+                await self._process_by_itself(message)
+
+    async def _process_by_itself(self, message: StoredMessage) -> None:
+        """What the decision about one message raises is held against that message alone."""
         try:
             await self.process([message])
-        except (Exception, asyncio.CancelledError):  # the process lives: whatever failed, it was no death
-            async with self._store.write() as connection:
-                await message_rows.count_death(connection, message.id, -1)
-            raise
+        except Exception as error:
+            if not _is_a_messages_fault(error):
+                raise
+            await self._write([(message, Unparsable(_blame(error)))])
 
     async def process(self, batch: Sequence[StoredMessage]) -> None:
         """Decides a batch in one transaction and wakes the stages behind."""
-        understood = [(message, self._understand(message)) for message in batch]
+        await self._write([(message, self._understand(message)) for message in batch])
+
+    async def _write(self, understood: Sequence[tuple[StoredMessage, Parsed | Unparsable]]) -> None:
+        batch = [message for message, _parsed in understood]
         writes = Writes(self._clock.now())
         with self._metrics.commit_seconds.labels("process").time():
             async with self._store.write() as connection:
@@ -115,14 +152,37 @@ class ProcessStage:
 
     async def assemble_due(self) -> None:
         """Publishes what has come of messages whose other parts stay away."""
+        try:
+            await self._assemble(self._settings.pipeline.batch, [])
+        except Exception as error:
+            if not _is_a_messages_fault(error):
+                raise
+            await self._assemble_one_by_one()
+        await asyncio.sleep(min(1.0, self._settings.pipeline.parts_wait_minutes * 6))
+
+    async def _assemble(self, limit: int, taken: list[str]) -> None:
+        """Decides groups that are due; ``taken`` gets their ids, even when it fails."""
         writes = Writes(self._clock.now())
         async with self._store.write() as connection:
-            groups = await assembly.due(connection, writes.at, self._settings.pipeline.batch)
+            groups = await assembly.due(connection, writes.at, limit)
+            taken += [each.group.id for each in groups]
             if groups:
                 await self._decide_ready(connection, self._ready_groups(groups, writes), writes)
                 await writes.flush(connection)
         self._hand_on(writes)
-        await asyncio.sleep(min(1.0, self._settings.pipeline.parts_wait_minutes * 6))
+
+    async def _assemble_one_by_one(self) -> None:
+        """Sets the group aside whose decision raises, and decides the others."""
+        while True:
+            taken: list[str] = []
+            try:
+                await self._assemble(1, taken)
+            except Exception as error:
+                if not _is_a_messages_fault(error) or taken[0] in self._broken_groups:
+                    raise
+                self._broken_groups[taken[0]] = _blame(error)
+            if not taken:
+                return
 
     def _understand(self, message: StoredMessage) -> Parsed | Unparsable:
         if message.deaths >= DEATHS_TO_QUARANTINE:
@@ -139,7 +199,7 @@ class ProcessStage:
         parts: list[tuple[StoredMessage, Parsed, PartOf]] = []
         for message, parsed in understood:
             if isinstance(parsed, Unparsable):
-                outcome = Outcome(message.id, "quarantined", "quarantined", parsed.reason, None, writes.at)
+                outcome = Outcome(message.id, "quarantined", "quarantined", parsed.reason, message.report_id, writes.at)
                 self._quarantine(message.channel, outcome, writes)
             elif parsed.delivery is not None:
                 await self._note_delivery(connection, message, parsed.delivery, writes)
@@ -159,13 +219,18 @@ class ProcessStage:
     def _ready_groups(self, groups: Sequence[Assembled], writes: Writes) -> list[_Ready]:
         ready: list[_Ready] = []
         for assembled in groups:
-            first = assembled.first
-            parsed = self._understanding.parse(assembled.group.channel, first.channel_type, assembled.raws)
+            group, channel_type = assembled.group, assembled.first.channel_type
+            broken = self._broken_groups.pop(group.id, None)
+            parsed = (
+                self._understanding.parse(group.channel, channel_type, assembled.raws)
+                if broken is None
+                else Unparsable(broken)
+            )
             if isinstance(parsed, Unparsable):
-                outcome = Outcome("", "quarantined", "quarantined", parsed.reason, None, writes.at)
+                outcome = Outcome("", "quarantined", "quarantined", parsed.reason, group.report_id, writes.at)
                 for each in assembly.for_parts(assembled, outcome, only_fresh=False):
-                    self._quarantine(assembled.group.channel, each, writes)
-                writes.settled_groups[assembled.group.id] = assembled.group.report_id
+                    self._quarantine(group.channel, each, writes)
+                writes.settled_groups[group.id] = group.report_id
             else:
                 ready.append(_Ready(_as_one_message(assembled), parsed, assembled))
         return ready
@@ -205,11 +270,12 @@ class ProcessStage:
         """A late part, or a replay: only what differs from what was published is published."""
         before = writes.amended.get(published.report.id, published)
         if not is_report(item.parsed):
-            writes.publish_change(before.report, "withdrawn", before)
+            if not before.withdrawn:
+                writes.publish_change(before.report, "withdrawn", before)
             self._settle(item, "ignored", before.report.id, writes)
             return
         after = self._report(item, before.report.id, before.report.tracking_id)
-        if after != before.report:
+        if before.withdrawn or encode(after) != encode(before.report):
             writes.publish_change(after, "updated", before)
         self._settle(item, "report" if item.assembled is None else "update", before.report.id, writes)
 
@@ -255,7 +321,7 @@ class ProcessStage:
         )
         meant = f"answer {answer_id}" if answer_id else "no answer of ours"
         reason = f"Delivery report ({notice.outcome}) for {meant}."
-        writes.outcomes.append(Outcome(message.id, "processed", "ignored", reason, None, writes.at))
+        writes.outcomes.append(Outcome(message.id, "processed", "ignored", reason, message.report_id, writes.at))
         writes.decided[message.channel, "ignored"] += 1
 
     def _hand_on(self, writes: Writes) -> None:
@@ -267,6 +333,17 @@ class ProcessStage:
         for channel in {answer.channel for answer in writes.answers}:
             if channel in self._answer_wanted:
                 self._answer_wanted[channel].set()
+
+
+def _is_a_messages_fault(error: Exception) -> bool:
+    """Whether an error may come from what a message says; never those of the store, but for values it cannot hold."""
+    return not isinstance(error, GatewayError | DBAPIError) or isinstance(error, DataError)
+
+
+def _blame(error: Exception) -> str:
+    name = type(error).__name__
+    logger.warning(Log.STAGE_CRASHED, component="process", error=name, frames=frames(error))
+    return f"The gateway failed on this message ({name}); send the raw message to the developers."
 
 
 def _as_one_message(assembled: Assembled) -> StoredMessage:

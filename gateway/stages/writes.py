@@ -44,7 +44,7 @@ class Writes:
 
     def publish_change(self, report: Report, kind: EventKind, known: Published) -> None:
         """What has become of a published report."""
-        change = Published(report, known.sequence + 1)
+        change = Published(report, known.sequence + 1, withdrawn=kind == "withdrawn")
         self.amended[report.id] = change
         self._add_event(report, kind, change.sequence)
 

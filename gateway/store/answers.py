@@ -175,4 +175,4 @@ async def delivery_report(
 async def counts(connection: AsyncConnection) -> dict[str, int]:
     """How many answers are in each state."""
     query = select(answers.c.state, func.count()).group_by(answers.c.state)
-    return dict((await connection.execute(query)).tuples().all())
+    return dict((await connection.execute(query)).all())

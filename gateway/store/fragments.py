@@ -52,7 +52,7 @@ async def due_groups(connection: AsyncConnection, now: int, limit: int) -> list[
     query = (
         select(*_columns())
         .where(fragment_groups.c.due_at <= now)
-        .order_by(fragment_groups.c.due_at)
+        .order_by(fragment_groups.c.due_at, fragment_groups.c.id)
         .limit(limit)
         .with_for_update(skip_locked=True)
     )

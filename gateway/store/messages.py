@@ -122,7 +122,7 @@ async def claim(connection: AsyncConnection, batch: Sequence[StoredMessage]) -> 
         .where(messages.c.state == "received", messages.c.order_key.in_(keys), messages.c.id.not_in(free))
         .group_by(messages.c.order_key)
     )
-    oldest_elsewhere: dict[str, str] = dict((await connection.execute(query)).tuples().all())
+    oldest_elsewhere: dict[str, str] = dict((await connection.execute(query)).all())
     return [m for m in batch if m.id in free and m.id < oldest_elsewhere.get(m.order_key, "g")]
 
 
@@ -130,6 +130,7 @@ _DECIDE = (
     update(messages)
     .where(messages.c.id == bindparam("b_id"))
     .values({name: bindparam(name) for name in ("state", "decision", "reason", "report_id", "processed_at")})
+    .values(deaths=0)  # a replay after a fix starts afresh
 )
 _DECIDE_PART = _DECIDE.values({name: bindparam(name) for name in ("group_id", "part_number", "part_content")})
 
@@ -161,7 +162,9 @@ async def decide(connection: AsyncConnection, outcomes: Iterable[Outcome]) -> No
 async def count_death(connection: AsyncConnection, message_id: str, change: int) -> None:
     """Counts a possible death of the process with this message alone in hand, or takes that back."""
     await connection.execute(
-        update(messages).where(messages.c.id == message_id).values(deaths=messages.c.deaths + change)
+        update(messages)
+        .where(messages.c.id == message_id, messages.c.deaths + change >= 0)
+        .values(deaths=messages.c.deaths + change)
     )
 
 
@@ -217,4 +220,4 @@ def _chosen(state: str | None, channel: str | None) -> ColumnElement[bool]:
 async def counts(connection: AsyncConnection) -> dict[str, int]:
     """How many messages are not simply processed, by state."""
     query = select(messages.c.state, func.count()).where(messages.c.state != "processed").group_by(messages.c.state)
-    return dict((await connection.execute(query)).tuples().all())
+    return dict((await connection.execute(query)).all())

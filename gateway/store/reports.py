@@ -3,20 +3,21 @@
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, exists, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.clock import to_milliseconds
 from gateway.model import Report, decode_report, encode
-from gateway.store.tables import reports
+from gateway.store.tables import outbox, reports
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A report and the sequence of its newest event."""
+    """A report, the sequence of its newest event, and whether that withdrew it."""
 
     report: Report
     sequence: int
+    withdrawn: bool = False
 
 
 async def taken(connection: AsyncConnection, tracking_ids: Collection[str]) -> set[str]:
@@ -45,9 +46,11 @@ async def add(connection: AsyncConnection, new: Sequence[Report]) -> None:
 
 async def find(connection: AsyncConnection, ids: Collection[str]) -> dict[str, Published]:
     """Reports by id, locked until the transaction ends. One that was emptied is left out."""
-    query = select(reports.c.id, reports.c.body, reports.c.sequence).where(reports.c.id.in_(ids))
-    rows = await connection.execute(query.with_for_update())
-    return {id_: Published(decode_report(body), sequence) for id_, body, sequence in rows if body is not None}
+    newest = (outbox.c.report_id == reports.c.id) & (outbox.c.sequence == reports.c.sequence)
+    withdrawn = exists().where(newest, outbox.c.routing_key.startswith("report.withdrawn."))
+    query = select(reports.c.id, reports.c.body, reports.c.sequence, withdrawn).where(reports.c.id.in_(ids))
+    rows = await connection.execute(query.with_for_update(of=reports))
+    return {id_: Published(decode_report(body), *rest) for id_, body, *rest in rows if body is not None}
 
 
 _AMEND = (
