@@ -31,7 +31,10 @@ lint: $(VENV)/dev ## Ruff, strict types, import rules, generated files, the othe
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.lint_layout
-	$(BIN)/yamllint --strict compose.yaml config queue
+	$(BIN)/yamllint --strict compose.yaml
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec compose.yaml
+	$(BIN)/hadolint Dockerfile
+	$(BIN)/shellcheck tests/services/install.sh
 
 services:
 	sh tests/services/install.sh

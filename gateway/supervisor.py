@@ -127,7 +127,7 @@ class ChannelRunner:
                 state=condition.state,
                 reason=condition.reason,
                 since=to_milliseconds(condition.since),
-                last_message_at=None,
+                last_message_at=self._custody.last_message_at.get(self._name),
                 details=self._last_health.details,
                 updated_at=to_milliseconds(self._board.clock.now()),
             )

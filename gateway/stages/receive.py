@@ -46,6 +46,8 @@ class Custody:
         self._waiting: deque[_Submission] = deque()
         self._released: list[str] = []
         self._wake = asyncio.Event()
+        self.last_message_at: dict[str, int] = {}
+        """When each channel last brought a new message, in milliseconds; only what this process has seen."""
 
     async def commit(self, channel: str, channel_type: str, batch: Sequence[RawMessage]) -> tuple[str, ...]:
         """Takes messages into custody; returns their ids in the store once they are committed.
@@ -115,6 +117,8 @@ class Custody:
             channel = submission.messages[0].channel
             self._metrics.received.labels(channel).inc(len(new))
             self._metrics.redelivered.labels(channel).inc(len(ids) - len(new))
+            if new:
+                self.last_message_at[channel] = new[-1].received_at
             fresh += new
             if not submission.committed.done():
                 submission.committed.set_result(ids)

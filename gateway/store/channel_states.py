@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from gateway.store.tables import channels, messages
+from gateway.store.tables import channels
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,22 +27,21 @@ class ChannelRow:
 
 
 async def save(connection: AsyncConnection, row: ChannelRow) -> None:
-    """Keeps how a channel is; its last message is looked up."""
-    newest = select(func.max(messages.c.id)).where(messages.c.channel == row.name).scalar_subquery()
-    last = select(messages.c.received_at).where(messages.c.id == newest).scalar_subquery()
+    """Keeps how a channel is. A last message that is not known leaves the one that was known before."""
     values = {
         "name": row.name,
         "type": row.type,
         "state": row.state,
         "reason": row.reason,
         "since": row.since,
-        "last_message_at": last if row.last_message_at is None else row.last_message_at,
+        "last_message_at": row.last_message_at,
         "details": json.dumps(dict(row.details), sort_keys=True),
         "updated_at": row.updated_at,
     }
     insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    changed = {name: value for name, value in values.items() if name != "name"}
     statement = insert(channels).values(values)
+    changed: dict[str, Any] = {name: value for name, value in values.items() if name != "name"}
+    changed["last_message_at"] = func.coalesce(statement.excluded.last_message_at, channels.c.last_message_at)
     await connection.execute(statement.on_conflict_do_update(index_elements=[channels.c.name], set_=changed))
 
 
