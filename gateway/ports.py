@@ -207,7 +207,7 @@ class Parsed:
 class Parser(Protocol):
     """A pure function from raw bytes to what they say; the entry point's name is the channel's type."""
 
-    def __call__(self, raws: Sequence[bytes | None], profile: Profile) -> Parsed:
+    def __call__(self, raws: Sequence[bytes | None], profile: Profile, /) -> Parsed:
         """Parses one message.
 
         Args:
