@@ -141,7 +141,7 @@ class World:
         return new
 
     async def take(self) -> list[Row]:
-        if not self.table.rows:
+        if not self.handover._buffer:  # noqa: SLF001
             self.clock.sweep()  # or it would wait for work
         return await self.handover.take(3)
 
