@@ -31,6 +31,11 @@ class RetainStage:
 
     async def step(self) -> None:
         """Empties what has become too old; then waits."""
+        await self.empty()
+        await asyncio.sleep(PAUSE_SECONDS)
+
+    async def empty(self) -> int:
+        """Empties what has become too old; returns how many rows that were."""
         bound = first_uuid7(to_milliseconds(self._clock.now() - self._keep))
         total = 0
         while True:
@@ -41,4 +46,4 @@ class RetainStage:
                 break
         if total:
             logger.info(Log.RETENTION, rows=total)
-        await asyncio.sleep(PAUSE_SECONDS)
+        return total

@@ -1,141 +1,270 @@
-"""Settings: what is wrong is refused with the key's path, and secrets are never shown."""
+"""Settings: every mistake is refused at start, names its key's path, and shows no secret."""
 
+import json
+import traceback
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import pytest
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from gateway.errors import SettingsError
+from gateway.plugins import channel_plugins
 from gateway.ports import Channel, ChannelPlugin, ChannelSettings
 from gateway.secret import Secret
-from gateway.settings import Settings, load_settings, settings_from_table
+from gateway.settings import Settings, load_settings
+from tests.fakes import FakeChannel
+
+SECRET = "s3cret-0000"  # noqa: S105 - invented
 
 
-class PigeonSettings(ChannelSettings):
-    """A channel's own settings."""
+class ModemSettings(ChannelSettings):
+    """The settings of an invented channel."""
 
-    type: Literal["pigeon"]
-    loft: str = Field(description="Where they live.")
-    birds: int = Field(default=3, ge=1)
-    key: Secret | None = None
-
-
-def _no_channel(name: str, settings: Any) -> Channel:
-    raise NotImplementedError
+    type: Literal["modem"]
+    device: str
+    pin: Secret | None = None
+    speed: int = Field(default=1, ge=1)
 
 
-PLUGINS = {"pigeon": ChannelPlugin(PigeonSettings, _no_channel, False, "pigeon-post", {})}
+def create(_name: str, _settings: object) -> Channel:
+    """Never called here."""
+    return FakeChannel()
 
 
-def _load(table: dict[str, Any], **environment: str) -> Settings:
-    return settings_from_table(table, environment, PLUGINS)
+PLUGINS = {"modem": ChannelPlugin(ModemSettings, create, resend_after_crash=False, sample_name="modem", sample={})}
+MODEM = '[channels.sms-1708]\ntype = "modem"\ndevice = "/dev/null"\n'
 
 
-def _pigeon(**values: object) -> dict[str, Any]:
-    return {"channels": {"post-1": {"type": "pigeon", "loft": "roof", **values}}}
+def load(folder: Path, text: str = "", environment: dict[str, str] | None = None) -> Settings:
+    """The settings from a file with this text."""
+    path = folder / "gateway.toml"
+    path.write_text(text, encoding="utf-8")
+    return load_settings(path, environment or {}, PLUGINS)
 
 
-@pytest.mark.parametrize(
-    ("table", "key", "problem"),
-    [
-        ({"stor": {}}, "stor", "there is no such setting"),
-        ({"store": {"keep_dayz": 3}}, "store.keep_dayz", "there is no such setting"),
-        ({"store": {"keep_days": 0}}, "store.keep_days", "greater than or equal to 1"),
-        ({"store": {"keep_days": "long"}}, "store.keep_days", "valid integer"),
-        ({"store": {"url": "mysql://x"}}, "store.url", "must begin with sqlite:/// or postgresql://"),
-        ({"queue": {"url": "kafka://x"}}, "queue.url", "must begin with amqp://"),
-        ({"store": {"keep_days": 5}, "dedup": {"window_days": 30}}, "settings", "must not be less than"),
-        ({"answers": {"receipt": "Terima kasih"}}, "answers.receipt", "must hold {tracking_id}"),
-        ({"answers": {"receipt": "{tracking_id} {name}"}}, "answers.receipt", "must hold {tracking_id}"),
-        ({"console": {"listen": "8080"}}, "console.listen", "should match pattern"),
-        ({"log": {"level": "loud"}}, "log.level", "Input should be"),
-        ({"channels": 3}, "channels", "must be tables"),
-        ({"channels": {"Post": {"type": "pigeon"}}}, "channels.Post", "small letters"),
-        ({"channels": {"post": 3}}, "channels.post", "must be a table"),
-        ({"channels": {"post": {"loft": "roof"}}}, "channels.post.type", "is missing; the known types: pigeon"),
-        ({"channels": {"post": {"type": "owl"}}}, "channels.post.type", "no known channel type"),
-        ({"channels": {"post": {"type": "pigeon"}}}, "channels.post.loft", "is missing"),
-        (_pigeon(birds=0), "channels.post-1.birds", "greater than or equal to 1"),
-        (_pigeon(wings=2), "channels.post-1.wings", "there is no such setting"),
-        (_pigeon(key="env:NOT_THERE"), "channels.post-1.key", "environment variable NOT_THERE is not set"),
-        (_pigeon(key="file:/not/there"), "channels.post-1.key", "file /not/there cannot be read"),
-    ],
-)
-def test_a_wrong_setting_is_refused_with_its_path(table: dict[str, Any], key: str, problem: str) -> None:
-    """The operator reads which key it is and what is wrong with it."""
-    with pytest.raises(SettingsError) as refused:
-        _load(table)
-    assert refused.value.key == key
-    assert problem in str(refused.value)
+def modem(settings: Settings, name: str = "sms-1708") -> ModemSettings:
+    """The settings of the invented channel."""
+    found = settings.channels[name].settings
+    assert isinstance(found, ModemSettings)
+    return found
 
 
-def test_without_a_file_everything_is_embedded() -> None:
-    """A database and a journal in the working folder, and no channel."""
-    settings = _load({})
-    assert settings.store.url.startswith("sqlite:///")
-    assert settings.queue.url.startswith("journal:")
+def test_without_a_file_everything_has_its_default() -> None:
+    """Store and queue are embedded, and no channel is open."""
+    settings = load_settings(None, {}, PLUGINS)
+    assert settings.store.url == "sqlite:///var/gateway.db"
+    assert settings.queue.url == "journal:var/intake.jsonl"
+    assert settings.console.listen == "127.0.0.1:8080"
+    assert settings.dedup.window_days == 30
     assert settings.channels == {}
 
 
+def test_a_file_sets_what_it_names(tmp_path: Path) -> None:
+    """Kernel and channel alike."""
+    settings = load(tmp_path, '[store]\nkeep_days = 365\n[queue]\nurl = "amqp://localhost/"\n' + MODEM + "speed = 3\n")
+    assert (settings.store.keep_days, settings.queue.url) == (365, "amqp://localhost/")
+    assert (modem(settings).device, modem(settings).speed) == ("/dev/null", 3)
+
+
 @pytest.mark.parametrize(
-    ("variable", "value", "read"),
+    ("text", "key", "problem"),
     [
-        ("LAPOR_QUEUE__URL", "amqp://somewhere/", lambda settings: settings.queue.url),
-        ("LAPOR_CHANNELS__POST_1__BIRDS", "7", lambda settings: str(settings.channels["post-1"].settings.birds)),
-        ("LAPOR_CHANNELS__POST_1__LOFT", "tower", lambda settings: settings.channels["post-1"].settings.loft),
+        # unknown keys, at every depth
+        ("colour = 1", "colour", "no such setting"),
+        ("[stor]\nurl = ''", "stor", "no such setting"),
+        ("[store]\nurll = ''", "store.urll", "no such setting"),
+        (MODEM + "baud = 9600", "channels.sms-1708.baud", "no such setting"),
+        # bad values
+        ("[store]\nurl = 'mysql://host/x'", "store.url", "must begin with sqlite:/// or postgresql://"),
+        ("[store]\nurl = 'sqlite://'", "store.url", "must begin with"),
+        ("[store]\nurl = 'sqlite:///'", "store.url", "file"),
+        ("[store]\nurl = 'sqlite:///:memory:'", "store.url", "file"),
+        ("[store]\nurl = 'postgresql://lapor@host:many/x'", "store.url", "port"),
+        ("[store]\nkeep_days = 0", "store.keep_days", "greater than or equal to 1"),
+        ("[store]\nkeep_days = 99999", "store.keep_days", "less than or equal to"),
+        ("[queue]\nurl = 'kafka://host'", "queue.url", "must begin with amqp://, amqps:// or journal:"),
+        ("[queue]\nurl = 'amqp://host:many/'", "queue.url", "port"),
+        ("[queue]\npublish_timeout = nan", "queue.publish_timeout", "finite number"),
+        ("[queue]\npublish_timeout = inf", "queue.publish_timeout", "finite number"),
+        ("[console]\nlisten = 'nowhere'", "console.listen", "pattern"),
+        ("[answers]\nreceipt = 'Terima kasih.'", "answers.receipt", "must hold {tracking_id}"),
+        ("[answers]\nreceipt = '{tracking_id} {name}'", "answers.receipt", "no other field in braces"),
+        ("[answers]\nreceipt = '{tracking_id} {'", "answers.receipt", "no other field in braces"),
+        ("[log]\nlevel = 'loud'", "log.level", "'debug', 'info', 'warning' or 'error'"),
+        (MODEM + "speed = 0", "channels.sms-1708.speed", "greater than or equal to 1"),
+        # wrong types
+        ("store = 1", "store", "valid dictionary"),
+        ("[store]\nkeep_days = 'many'", "store.keep_days", "valid integer"),
+        ("[pipeline]\nbatch = 1.5", "pipeline.batch", "valid integer"),
+        ("[answers]\nenabled = 'perhaps'", "answers.enabled", "valid boolean"),
+        ("channels = 1", "channels", "must be tables"),
+        ("[channels]\nsms = 1", "channels.sms", "must be a table"),
+        (MODEM + "pin = 1234", "channels.sms-1708.pin", "valid string"),
+        # what is missing
+        ("[channels.sms]\ndevice = 'x'", "channels.sms.type", "is missing; the known types: modem"),
+        ("[channels.sms]\ntype = 'modem'", "channels.sms.device", "is missing"),
+        # channel types and names
+        ("[channels.sms]\ntype = 'pigeon'", "channels.sms.type", "'pigeon' is no known channel type"),
+        ("[channels.sms]\ntype = ['modem']", "channels.sms.type", "no known channel type"),
+        ("[channels.SMS]\ntype = 'modem'", "channels.SMS", "small letters, digits and dashes"),
+        ("[channels.sms_1]\ntype = 'modem'", "channels.sms_1", "small letters, digits and dashes"),
+        (f"[channels.{'x' * 64}]\ntype = 'modem'", f"channels.{'x' * 64}", "63 at most"),
+        # what only goes wrong together
+        ("[store]\nkeep_days = 7", "settings", "store.keep_days must not be less than dedup.window_days"),
     ],
 )
-def test_the_environment_overrides_the_file(variable: str, value: str, read: Any) -> None:
-    """A dash in a name is written as an underscore."""
-    assert read(_load(_pigeon(), **{variable: value})) == value
+def test_a_mistake_is_refused_with_its_keys_path(tmp_path: Path, text: str, key: str, problem: str) -> None:
+    """The error names the key as an operator would write it, and what is wrong with it."""
+    with pytest.raises(SettingsError) as caught:
+        load(tmp_path, text)
+    assert caught.value.key == key
+    assert problem in caught.value.problem
+    assert "\n" not in str(caught.value)
 
 
-def test_a_wrong_value_from_the_environment_is_refused_like_one_from_the_file() -> None:
-    """The key's path is the same."""
-    with pytest.raises(SettingsError, match=r"^store\.keep_days: "):
-        _load({}, LAPOR_STORE__KEEP_DAYS="many")
-    with pytest.raises(SettingsError, match=r"^store\.keeping: there is no such setting"):
-        _load({}, LAPOR_STORE__KEEPING="1")
-    with pytest.raises(SettingsError, match="url is a value, not a table"):
-        _load({"queue": {"url": "journal:x"}}, LAPOR_QUEUE__URL__X="1")
-
-
-def test_other_variables_are_left_alone() -> None:
-    """Only those with our prefix are settings."""
-    assert _load({}, PATH="/bin", LAPORAN="x") == _load({})
-
-
-@pytest.mark.parametrize("kind", ["literal", "env", "file"])
-def test_a_secret_is_read_and_never_shown(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However it is given, its value is there and its text is not."""
-    secret = "tidak-untuk-dilihat"  # noqa: S105 - invented
-    monkeypatch.setenv("PIGEON_KEY", secret)
-    (tmp_path / "key").write_text(secret + "\n")
-    given = {"literal": secret, "env": "env:PIGEON_KEY", "file": f"file:{tmp_path}/key"}[kind]
-    section = _load(_pigeon(key=given)).channels["post-1"]
-    assert isinstance(section.settings, PigeonSettings)
-    assert section.settings.key is not None
-    assert section.settings.key.get_secret_value() == secret
-    assert secret not in repr(section) + str(section)
-
-
-def test_a_wrong_value_is_not_repeated_in_the_error() -> None:
-    """It could be a secret in the wrong place."""
-    with pytest.raises(SettingsError) as refused:
-        _load({"store": {"keep_days": "tidak-untuk-dilihat"}})
-    assert "tidak-untuk-dilihat" not in str(refused.value)
+@pytest.mark.parametrize("keep_days", [30, 31])
+def test_what_is_kept_as_long_as_it_is_compared_is_accepted(tmp_path: Path, keep_days: int) -> None:
+    """``keep_days`` equal to ``window_days`` or above."""
+    assert load(tmp_path, f"[store]\nkeep_days = {keep_days}").store.keep_days == keep_days
 
 
 @pytest.mark.parametrize(
     ("content", "problem"),
-    [(b"[store", "not valid TOML"), (b"\xff\xfe", "not UTF-8"), (None, "cannot be read")],
+    [
+        (b"[store", "not valid TOML"),
+        (b"[store]\n[store]", "not valid TOML"),
+        (b"a = 1\na = 2", "not valid TOML"),
+        (b'name = "\xff"', "not UTF-8"),
+    ],
 )
-def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | None, problem: str) -> None:
-    """The path stands first, so that it is clear which file is meant."""
+def test_a_file_that_is_no_toml_is_named(tmp_path: Path, content: bytes, problem: str) -> None:
+    """The path stands where a key would."""
     path = tmp_path / "gateway.toml"
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(SettingsError, match=problem) as refused:
+    path.write_bytes(content)
+    with pytest.raises(SettingsError, match=problem) as caught:
         load_settings(path, {}, PLUGINS)
-    assert refused.value.key == str(path)
+    assert caught.value.key == str(path)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    """With the reason of the system."""
+    with pytest.raises(SettingsError, match="No such file") as caught:
+        load_settings(tmp_path / "missing.toml", {}, PLUGINS)
+    assert caught.value.key.endswith("missing.toml")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "path"),
+    [
+        ("LAPOR_QUEUE__URL", "amqp://elsewhere/", "queue.url"),
+        ("LAPOR_STORE__KEEP_DAYS", "60", "store.keep_days"),
+        ("LAPOR_ANSWERS__ENABLED", "false", "answers.enabled"),
+        ("LAPOR_PIPELINE__PARSE_TIMEOUT", "2.5", "pipeline.parse_timeout"),
+        ("LAPOR_LOG__LEVEL", "debug", "log.level"),
+    ],
+)
+def test_the_environment_overrides_the_file(tmp_path: Path, variable: str, value: str, path: str) -> None:
+    """Text becomes a number or a truth where the setting is one."""
+    settings = load(tmp_path, "[store]\nkeep_days = 90\n[queue]\nurl = 'amqp://here/'\n", {variable: value})
+    section, name = path.split(".")
+    assert json.dumps(getattr(getattr(settings, section), name)).strip('"') == value
+
+
+def test_a_dash_in_a_name_is_an_underscore_in_the_environment(tmp_path: Path) -> None:
+    """``LAPOR_CHANNELS__SMS_1708__DEVICE`` means ``channels.sms-1708.device``, and no other channel."""
+    text = MODEM + MODEM.replace("1708", "1709")
+    settings = load(tmp_path, text, {"LAPOR_CHANNELS__SMS_1708__DEVICE": "/dev/zero"})
+    assert modem(settings).device == "/dev/zero"
+    assert modem(settings, "sms-1709").device == "/dev/null"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "key"),
+    [
+        ("LAPOR_STORE__KEEP_DAYS", "many", "store.keep_days"),
+        ("LAPOR_STORE__COLOUR", "red", "store.colour"),
+        ("LAPOR_HOME", "/srv", "home"),
+        ("LAPOR_CHANNELS__SMS_1708__SPEED", "0", "channels.sms-1708.speed"),
+        ("LAPOR_CHANNELS__SMS_1708__DEVICE__X", "0", "LAPOR_CHANNELS__SMS_1708__DEVICE__X"),
+    ],
+)
+def test_a_mistake_in_the_environment_is_refused_like_one_in_the_file(
+    tmp_path: Path, variable: str, value: str, key: str
+) -> None:
+    """By the key that it means, or by its own name where it means none."""
+    with pytest.raises(SettingsError) as caught:
+        load(tmp_path, MODEM, {variable: value})
+    assert caught.value.key == key
+
+
+def test_other_variables_are_left_alone(tmp_path: Path) -> None:
+    """Only the prefix makes a variable ours."""
+    assert load(tmp_path, "", {"PATH": "/bin", "LAPORAN": "x", "QUEUE__URL": "y"}) == load(tmp_path)
+
+
+def pin(settings: Settings) -> str:
+    """The secret itself."""
+    found = modem(settings).pin
+    assert isinstance(found, SecretStr)
+    return found.get_secret_value()
+
+
+def test_a_secret_is_a_literal_a_variable_or_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All three ways, and a file's last line end is not part of it."""
+    monkeypatch.setenv("TEST_PIN", SECRET)
+    (tmp_path / "pin").write_text(SECRET + "\n", encoding="utf-8")
+    for written in (SECRET, "env:TEST_PIN", f"file:{tmp_path}/pin"):
+        assert pin(load(tmp_path, MODEM + f'pin = "{written}"')) == SECRET
+    overriding = {"LAPOR_CHANNELS__SMS_1708__PIN": f"file:{tmp_path}/pin"}
+    assert pin(load(tmp_path, MODEM, overriding)) == SECRET
+
+
+@pytest.mark.parametrize(
+    ("written", "problem"),
+    [
+        ("env:TEST_NOT_SET", "the environment variable TEST_NOT_SET is not set"),
+        ("file:/nonexistent/pin", "the file /nonexistent/pin cannot be read (FileNotFoundError)"),
+        ("file:/", "the file / cannot be read (IsADirectoryError)"),
+    ],
+)
+def test_a_secret_that_cannot_be_had_is_refused(tmp_path: Path, written: str, problem: str) -> None:
+    """The key and the name of the variable or file are told."""
+    with pytest.raises(SettingsError) as caught:
+        load(tmp_path, MODEM + f'pin = "{written}"')
+    assert (caught.value.key, caught.value.problem) == ("channels.sms-1708.pin", problem)
+
+
+def test_a_secret_is_in_no_text_of_the_settings(tmp_path: Path) -> None:
+    """Neither ``repr`` nor ``str`` nor JSON shows one, the passwords inside addresses included."""
+    text = (
+        f"[store]\nurl = 'postgresql://lapor:{SECRET}@host/lapor'\n[queue]\nurl = 'amqp://lapor:{SECRET}@host/'\n"
+        + MODEM
+        + f'pin = "{SECRET}"'
+    )
+    settings = load(tmp_path, text)
+    shown = [repr(settings), str(settings), f"{settings.store} {settings.queue!r}", modem(settings).model_dump_json()]
+    assert not [each for each in shown if SECRET in each]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        MODEM + f'pin = "{SECRET}"\ncolour = "{SECRET}"',
+        MODEM + f"pin = ['{SECRET}']",
+        f"[store]\nurl = 'mysql://lapor:{SECRET}@host/x'",
+        f"[queue]\nurl = 'kafka://lapor:{SECRET}@host/x'",
+        f"[queue]\nurl = 'amqp://lapor:{SECRET}@host:x/'",
+        f"[store]\nurl = 'postgresql://lapor:{SECRET}@host:x/'",
+    ],
+)
+def test_a_secret_is_in_no_error(tmp_path: Path, text: str) -> None:
+    """Not in the sentence, and not in the traceback that somebody may print."""
+    with pytest.raises(SettingsError) as caught:
+        load(tmp_path, text)
+    assert SECRET not in "".join(traceback.format_exception(caught.value))
+
+
+def test_the_installed_channels_are_found_by_their_entry_points() -> None:
+    """The SMS channel is one of them, under the type that settings name."""
+    assert "sms" in channel_plugins()
