@@ -2,31 +2,54 @@
 
 import asyncio
 import hashlib
-from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
 import msgspec
 
-from channels.sms.frames import Record
-from channels.sms.modem import CallFailed, ModemProcess
+from channels.sms.condition import judge, plain_status
+from channels.sms.frames import Reading, Slot
+from channels.sms.modem import CallFailed, Died, ModemProcess, NotRunning
 from channels.sms.settings import SmsSettings
-from gateway.errors import ChannelUnavailable, MaybeSent, NeedsOperator, NotSent
+from gateway.errors import ChannelUnavailable, GatewayError, MaybeSent, NeedsOperator, NotSent
 from gateway.ports import Delivery, Health, OutgoingAnswer, RawMessage, Sent
 
 DELETE_AT_ONCE: Final = 20
 STATUS_SECONDS: Final = 30.0
-_SEND_EXTRA_PER_PART: Final = 20.0
-_WEAK_SIGNAL: Final = 10
-_NEARLY_FULL: Final = 0.9
+RETRY_SECONDS: Final = 30.0
+"""How often, at most and at least, what the phone would not delete is deleted again."""
+
+CONNECT_SECONDS: Final = 15.0
+"""What libGammu may need on top to connect: the first commands to an unknown modem are slow."""
+
+SEND_SECONDS_PER_PART: Final = 20.0
 
 _GONE: Final = frozenset(
-    {"ERR_DEVICEWRITEERROR", "ERR_DEVICEREADERROR", "ERR_DEVICENOTEXIST", "ERR_DEVICEOPENERROR",
-     "ERR_NOTCONNECTED", "ERR_ABORTED", "FileNotFoundError", "OSError"}
+    {"ERR_TIMEOUT", "ERR_DEVICEWRITEERROR", "ERR_DEVICEREADERROR", "ERR_DEVICENOTEXIST", "ERR_DEVICEOPENERROR",
+     "ERR_NOTCONNECTED", "ERR_ABORTED"}
 )  # fmt: skip
+_CANNOT_OPEN: Final[tuple[tuple[frozenset[str], type[GatewayError], str], ...]] = (
+    (frozenset({"SIM_MISSING"}), NeedsOperator, "has no SIM; put it in."),
+    (frozenset({"SIM_BLOCKED"}), NeedsOperator, "has a SIM that asks for its {}; unblock it in a phone."),
+    (frozenset({"PermissionError"}), NeedsOperator, "may not be opened; add the gateway's user to the group dialout."),
+    (
+        frozenset({"FileNotFoundError", "ERR_DEVICENOTEXIST"}),
+        ChannelUnavailable,
+        "does not exist; plug the modem in, or correct the setting.",
+    ),
+    (
+        frozenset({"BUSY", "ERR_DEVICELOCKED", "ERR_DEVICEBUSY", "ERR_DEVICEOPENERROR"}),
+        ChannelUnavailable,
+        "is in use by another process, or is no modem's port.",
+    ),
+)
+"""What stands in the way of a phone, whom it takes to change that, and the end of the sentence."""
 
 _refused_pins: set[str] = set()
 """PINs that a SIM has refused since this process started: the third wrong one would lock it."""
+
+_crashed_devices: set[str] = set()
+"""Phones whose process died while it read: libGammu lists no messages there the next time, as that may be why."""
 
 
 class SmsChannel:
@@ -43,89 +66,111 @@ class SmsChannel:
         self._look_now = asyncio.Event()
         self._modem = ModemProcess(name, self._look_now.set)
         self._details: dict[str, Any] = {}
-        self._undeleted = ""
         self._status_at = 0.0
-        self._health = Health("down", "The modem has not answered yet.")
+        self._retry_at = 0.0
+        self._opened = False
+        self._empty = False
 
     async def open(self) -> None:
         """Starts the modem's process and connects."""
         pin = self._settings.pin.get_secret_value() if self._settings.pin else None
-        if pin is not None and self._pin_key(pin) in _refused_pins:
-            raise self._wrong_pin()
+        known_wrong = pin is not None and self._pin_key(pin) in _refused_pins
         await self._modem.start()
         try:
             info = await self._modem.call(
                 "open",
-                self._settings.timeout + 15,
+                self._settings.timeout + CONNECT_SECONDS,
                 device=self._settings.device,
                 connection=self._settings.connection,
                 model=self._settings.model,
-                pin=pin,
+                pin=None if known_wrong else pin,
+                listing=self._settings.device not in _crashed_devices,
             )
         except CallFailed as error:
             raise self._cannot_open(error, pin) from error
+        _crashed_devices.discard(self._settings.device)
         self._details.update(info)
         await self._refresh_status()
+        self._opened = True
 
     def _pin_key(self, pin: str) -> str:
         return hashlib.sha256(f"{self._settings.device}\0{pin}".encode()).hexdigest()
 
-    def _wrong_pin(self) -> NeedsOperator:
+    def _cannot_open(self, error: CallFailed, pin: str | None) -> GatewayError:
+        if error.kind == "PIN_WRONG" and pin is not None:
+            _refused_pins.add(self._pin_key(pin))
+        if error.kind in ("PIN_WRONG", "PIN_MISSING"):
+            return self._pin_trouble(pin)
+        device = f"channels.{self._name}.device: {self._settings.device}"
+        for kinds, kind_of_error, sentence in _CANNOT_OPEN:
+            if error.kind in kinds:
+                return kind_of_error(f"{device} {sentence.format(error)}")
+        return ChannelUnavailable(f"{device} gives no answer as a modem ({error.kind}).")
+
+    def _pin_trouble(self, pin: str | None) -> NeedsOperator:
+        setting = f"channels.{self._name}.pin"
+        if pin is None:
+            return NeedsOperator(f"{setting}: the SIM asks for its PIN; set it.")
         return NeedsOperator(
-            f"channels.{self._name}.pin: the SIM refused this PIN; it is not tried again before a restart, since the "
+            f"{setting}: the SIM refused this PIN; it is not tried again before a restart, since the "
             "third wrong one locks the SIM. Correct the setting."
         )
 
-    def _cannot_open(self, error: CallFailed, pin: str | None) -> Exception:
-        if error.kind == "PIN_WRONG":
-            if pin is not None:
-                _refused_pins.add(self._pin_key(pin))
-            return self._wrong_pin()
-        if error.kind == "PIN_MISSING":
-            return NeedsOperator(f"channels.{self._name}.pin: the SIM asks for its PIN; set it.")
-        device = f"channels.{self._name}.device: {self._settings.device}"
-        if error.kind in ("FileNotFoundError", "ERR_DEVICENOTEXIST"):
-            return ChannelUnavailable(f"{device} does not exist; plug the modem in, or correct the setting.")
-        if error.kind == "PermissionError":
-            return NeedsOperator(f"{device} may not be opened; add the gateway's user to the group dialout.")
-        if error.kind == "BUSY":
-            return ChannelUnavailable(f"{device} is in use by another process.")
-        return ChannelUnavailable(f"{device} gives no answer as a modem ({error.kind}).")
-
     async def receive(self) -> Delivery:
         """The messages in the phone; waits for an announcement or the next poll when there are none."""
-        records = await self._read()
-        if not records:
+        if asyncio.get_running_loop().time() >= self._status_at:
+            await self._refresh_status()
+        if self._empty:
             await self._wait()
-            if asyncio.get_running_loop().time() >= self._status_at:
-                await self._refresh_status()
-            records = await self._read()
-        messages = tuple(RawMessage(record.external_id, record.raw, record.sender) for record in records)
-        return Delivery(messages, [record.slot for record in records])
+        reading = await self._read()
+        self._empty = not reading.records
+        messages = tuple(
+            RawMessage(record.slot.external_id, record.raw, record.sender or record.slot.external_id)
+            for record in reading.records
+        )
+        return Delivery(messages, [record.slot for record in reading.records])
 
-    async def _read(self) -> Sequence[Record]:
+    async def _read(self) -> Reading:
+        """One look; what could not be deleted is taken up again at its time, and until then it hinders nothing."""
         self._look_now.clear()
-        result = await self._call("read", limit=self._settings.read_limit)
-        self._details["unreadable_slots"] = result["unreadable"]
-        return msgspec.convert(result["records"], list[Record])
+        now = asyncio.get_running_loop().time()
+        again = now >= self._retry_at
+        if again:
+            self._retry_at = now + min(self._settings.poll_seconds, RETRY_SECONDS)
+        try:
+            result = await self._call("read", limit=self._settings.read_limit, again=again)
+        except Died:
+            _crashed_devices.add(self._settings.device)
+            raise
+        reading = msgspec.convert(result, Reading)
+        self._details["unreadable_slots"] = reading.unreadable
+        self._details["undeletable_messages"] = reading.undeletable
+        return reading
 
     async def _wait(self) -> None:
+        until = self._settings.poll_seconds
+        if self._details["undeletable_messages"]:
+            until = min(until, RETRY_SECONDS)
         with suppress(TimeoutError):
-            async with asyncio.timeout(self._settings.poll_seconds):
+            async with asyncio.timeout(until):
                 await self._look_now.wait()
 
     async def release(self, delivery: Delivery) -> None:
         """Deletes a batch from the phone. What cannot be deleted is read again, known again, and tried again."""
-        failed: list[str] = []
-        slots = [{"folder": slot.folder, "location": slot.location} for slot in delivery.handle]
-        for start in range(0, len(slots), DELETE_AT_ONCE):
-            outcomes = await self._call("delete", slots=slots[start : start + DELETE_AT_ONCE])
-            failed += [outcome for outcome in outcomes if outcome]
-        self._undeleted = ""
-        if failed:
-            self._undeleted = f"{len(failed)} messages cannot be deleted from the SIM ({failed[0]}); check the SIM."
-            await self._refresh_status()
-            await asyncio.sleep(min(self._settings.poll_seconds, 5.0))
+        slots: list[Slot] = list(delivery.handle)
+        done = 0
+        while done < len(slots):
+            batch = slots[done : done + DELETE_AT_ONCE]
+            extra = CONNECT_SECONDS if any(slot.undecoded for slot in batch) else 0.0
+            outcomes = await self._call(
+                "delete",
+                extra,
+                slots=[msgspec.to_builtins(slot) for slot in batch],
+                seconds=self._settings.timeout / 3,
+            )
+            done += len(outcomes)
+        if self._judge().state != "up":
+            self._status_at = 0.0  # a full SIM has room now, perhaps
 
     async def send(self, answer: OutgoingAnswer) -> Sent:
         """Sends one SMS in as many parts as it needs; the inbox is looked into before the next one."""
@@ -133,19 +178,19 @@ class SmsChannel:
         try:
             references = await self._modem.call(
                 "send",
-                self._settings.timeout + _SEND_EXTRA_PER_PART * parts,
+                self._settings.timeout + SEND_SECONDS_PER_PART * parts,
                 number=answer.to,
                 text=answer.text,
                 smsc=self._settings.smsc,
                 report=self._settings.delivery_reports,
             )
+        except NotRunning:
+            raise
         except ChannelUnavailable as error:
             raise MaybeSent(str(error)) from error
         except CallFailed as error:
-            if error.kind == "ERR_TIMEOUT":
-                raise MaybeSent(str(self._gone(error))) from error
             if error.kind in _GONE:
-                raise self._gone(error) from error
+                raise MaybeSent(str(self._failed(error))) from error
             raise NotSent(f"The network or the SIM did not take the SMS ({error.kind}).") from error
         finally:
             self._look_now.set()
@@ -153,58 +198,27 @@ class SmsChannel:
 
     async def health(self) -> Health:
         """What the last look at the modem has shown."""
-        if self._undeleted:
-            return Health("degraded", self._undeleted, self._details)
-        if self._details.get("unreadable_slots"):
-            reason = f"{self._details['unreadable_slots']} messages in the phone cannot be read; look at the SIM."
-            return Health("degraded", reason, self._details)
-        return self._health
-
-    async def _refresh_status(self) -> None:
-        status: Mapping[str, Any] = await self._call("status")
-        self._status_at = asyncio.get_running_loop().time() + STATUS_SECONDS
-        self._details.update(_plain_status(status))
-        self._health = self._judge()
+        if not self._opened:
+            return Health("down", "The modem has not answered yet.")
+        return self._judge()
 
     def _judge(self) -> Health:
-        details = self._details
-        if details.get("network_state") not in ("HomeNetwork", "RoamingNetwork", None):
-            reason = f"The SIM is not in a network ({details['network_state']}): check antenna, SIM and contract."
-            return Health("degraded", reason, details)
-        used, size = details.get("sim_used"), details.get("sim_size")
-        if isinstance(used, int) and isinstance(size, int) and size and used / size >= _NEARLY_FULL:
-            return Health("degraded", f"The SIM is nearly full: {used} of {size} slots.", details)
-        signal = details.get("signal_percent")
-        if isinstance(signal, int) and 0 <= signal < _WEAK_SIGNAL:
-            return Health("degraded", f"The signal is weak ({signal} %): move the antenna.", details)
-        return Health("up", "", details)
+        return judge(dict(self._details))
 
-    async def _call(self, method: str, **arguments: Any) -> Any:  # noqa: ANN401 - the method's own
+    async def _refresh_status(self) -> None:
+        status = await self._call("status")
+        self._status_at = asyncio.get_running_loop().time() + STATUS_SECONDS
+        self._details.update(plain_status(status))
+
+    async def _call(self, method: str, extra: float = 0.0, **arguments: Any) -> Any:  # noqa: ANN401 - the method's own
         try:
-            return await self._modem.call(method, self._settings.timeout, **arguments)
+            return await self._modem.call(method, self._settings.timeout + extra, **arguments)
         except CallFailed as error:
-            raise self._gone(error) from error
+            raise self._failed(error) from error
 
-    def _gone(self, error: CallFailed) -> ChannelUnavailable:
+    def _failed(self, error: CallFailed) -> ChannelUnavailable:
         return ChannelUnavailable(f"The modem at {self._settings.device} fails ({error.kind}); it is opened anew.")
 
     async def close(self) -> None:
         """Ends the modem's process."""
         await self._modem.kill()
-
-
-def _plain_status(status: Mapping[str, Any]) -> dict[str, Any]:
-    """The figures that operators look at, by names that do not change with the phone."""
-    signal, network, memory = (status.get(name) for name in ("signal", "network", "memory"))
-    plain: dict[str, Any] = {}
-    if isinstance(signal, Mapping):
-        plain["signal_percent"] = signal.get("SignalPercent")
-    if isinstance(network, Mapping):
-        plain["network_state"] = network.get("State")
-        plain["operator"] = network.get("NetworkName") or network.get("NetworkCode")
-    if isinstance(memory, Mapping):
-        plain["sim_used"] = memory.get("SIMUsed")
-        plain["sim_size"] = memory.get("SIMSize")
-        plain["phone_used"] = memory.get("PhoneUsed")
-        plain["phone_size"] = memory.get("PhoneSize")
-    return plain

@@ -1,6 +1,6 @@
 """The child process of one modem: does what the gateway asks, one call at a time, until the gateway is gone.
 
-Run as ``python -m channels.sms.child``; requests come on standard input, replies go to what was standard output.
+Run as ``python -m channels.sms.child PID``; requests come on standard input, replies go to what was standard output.
 """
 
 import ctypes
@@ -9,6 +9,7 @@ import select
 import signal
 import sys
 import time
+from contextlib import suppress
 from typing import Any, BinaryIO, Final
 
 import gammu
@@ -25,8 +26,8 @@ _WAIT_FOR_PHONE: Final = 15.0
 
 
 def main() -> None:
-    """Serves until standard input is closed."""
-    _die_with_parent()
+    """Serves until standard input is closed. The argument is the gateway's process id."""
+    _die_with_parent(int(sys.argv[1]))
     # libGammu and its drivers may print: keep that out of the replies.
     replies = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
@@ -44,17 +45,18 @@ def main() -> None:
         _write(replies, _answer(phone, request))
 
 
-def _die_with_parent() -> None:
+def _die_with_parent(parent: int) -> None:
     """Linux: the kernel ends this process when the gateway dies, even by SIGKILL."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(0)  # it died before the kernel knew
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C is for the gateway, which then closes us
 
 
 def _pump(phone: Phone) -> None:
-    try:
+    # A phone that is gone fails the next call too, and that one is answered; ValueError is a report's odd date.
+    with suppress(gammu.GSMError, ValueError):
         phone.pump()
-    except gammu.GSMError:
-        pass  # the next call will fail the same way, and that one is answered
 
 
 def _answer(phone: Phone, request: Request) -> Reply:
@@ -64,8 +66,8 @@ def _answer(phone: Phone, request: Request) -> Reply:
         return Reply(request.id, error=error.kind, text=str(error))
     except gammu.GSMError as error:
         return Reply(request.id, error=type(error).__name__)
-    except OSError as error:
-        return Reply(request.id, error=type(error).__name__, text=error.strerror or "")
+    except Exception as error:  # noqa: BLE001 - one message must not end the process; its text stays out of the logs
+        return Reply(request.id, error=type(error).__name__)
 
 
 def _call(phone: Phone, request: Request) -> Any:  # noqa: ANN401 - whatever the method returns

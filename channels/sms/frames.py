@@ -29,19 +29,36 @@ class Reply(Struct, frozen=True):
 
 
 class Slot(Struct, frozen=True):
-    """Where a message lies in the phone."""
+    """Where a message lies in the phone, and which message: a slot that holds another one by now is left alone.
 
-    folder: int
+    ``undecoded`` says that libGammu cannot read it, and so may not be able to delete it either.
+    """
+
     location: int
+    external_id: str
+    undecoded: bool = False
 
 
 class Record(Struct, frozen=True):
     """One message as read from the phone."""
 
     slot: Slot
-    external_id: str
     sender: str
     raw: bytes
+
+
+class Reading(Struct, frozen=True):
+    """One look into the phone.
+
+    Attributes:
+        records: The messages.
+        unreadable: How many slots gave neither a message nor its PDU.
+        undeletable: How many messages the phone keeps although they were deleted.
+    """
+
+    records: list[Record]
+    unreadable: int
+    undeletable: int
 
 
 _encode = msgspec.msgpack.Encoder().encode

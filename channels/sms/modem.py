@@ -1,6 +1,7 @@
 """The gateway's end of a modem's child process: calls with a deadline, and SIGKILL for one that overruns it."""
 
 import asyncio
+import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -17,6 +18,14 @@ class CallFailed(Exception):
     def __init__(self, kind: str, text: str) -> None:
         super().__init__(text)
         self.kind = kind
+
+
+class NotRunning(ChannelUnavailable):
+    """There is no process to ask: the call was not even begun."""
+
+
+class Died(ChannelUnavailable):
+    """The process died before it answered: a crash of libGammu, most likely."""
 
 
 class ModemProcess:
@@ -42,6 +51,7 @@ class ModemProcess:
             sys.executable,
             "-m",
             "channels.sms.child",
+            str(os.getpid()),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
@@ -64,7 +74,9 @@ class ModemProcess:
 
         Raises:
             CallFailed: The phone answered with an error.
-            ChannelUnavailable: It did not answer in time, or its process is gone.
+            NotRunning: The process is gone; nothing was asked.
+            Died: The process is gone, and no answer came.
+            ChannelUnavailable: It did not answer in time.
         """
         async with self._turn:
             reply = await self._exchange(method, timeout, arguments)
@@ -74,8 +86,8 @@ class ModemProcess:
 
     async def _exchange(self, method: str, seconds: float, arguments: dict[str, Any]) -> Reply:
         process = self._process
-        if process is None or process.stdin is None or process.returncode is not None:
-            raise ChannelUnavailable("The modem's process is not running.")
+        if process is None or process.stdin is None or self._reader is None or self._reader.done():
+            raise NotRunning("The modem's process is not running.")
         self._calls += 1
         reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._waiting[self._calls] = reply
@@ -100,20 +112,23 @@ class ModemProcess:
                     self._on_incoming()
                 elif reply.id in self._waiting and not self._waiting[reply.id].done():
                     self._waiting[reply.id].set_result(reply)
-        except (asyncio.IncompleteReadError, ConnectionError, ValueError):
+        except (asyncio.IncompleteReadError, OSError, ValueError):
+            return  # it has died, or talks nonsense: nothing that is asked will be answered
+        finally:
             for future in self._waiting.values():
                 if not future.done():
-                    future.set_exception(ChannelUnavailable("The modem's process has died; it starts anew."))
+                    future.set_exception(Died("The modem's process has died; it starts anew."))
+            self._on_incoming()  # whoever waits for messages looks, and learns that there is nobody to ask
 
     async def kill(self) -> None:
         """Ends the process at once, whatever libGammu is doing. Never raises."""
         process, self._process = self._process, None
+        reader, self._reader = self._reader, None
         if process is not None:
             with suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
-        if self._reader is not None:
-            self._reader.cancel()
+        if reader is not None:
+            reader.cancel()
             with suppress(asyncio.CancelledError):
-                await self._reader
-            self._reader = None
+                await reader

@@ -24,6 +24,12 @@ def _plain(value: object) -> object:
     return str(value)
 
 
+def evidence(location: int, error: str, pdu: str) -> tuple[str, bytes]:
+    """The identity and the raw form of a message that libGammu cannot decode: the PDU as it came over the wire."""
+    identity = hashlib.sha256(b"PDU " + pdu.encode("utf-8", "surrogatepass")).hexdigest()
+    return identity, encode_record({"error": error, "Location": location, "PDU": pdu})
+
+
 def external_id(fields: Mapping[str, Any]) -> str:
     """The identity of a message: SHA-256 over sender, the service centre's time stamp, coding, header and text."""
     identity = {name: fields.get(name) for name in _IDENTITY}
