@@ -1,8 +1,7 @@
 """The composition root: wires settings, store, stages, channels and publisher into one running gateway."""
 
 import asyncio
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -30,6 +29,12 @@ from gateway.telemetry import Log, Metrics, logger
 
 HANDOVER_BATCHES = 8
 """Batches that one stage may be ahead of the next in memory."""
+
+LAST_MOMENT = 2.0
+"""Seconds for whatever is cut off to let go of the database."""
+
+_CHANNEL = "channel "
+"""How the names of the channels' tasks begin."""
 
 
 class Gateway:
@@ -107,7 +112,7 @@ class Gateway:
         self._run("retention", repeat("retention", self.retain.step, self.board))
         self._run("custody", repeat("custody", self.custody.step, self.board))
         for section in self.settings.channels.values():
-            self._run(f"channel {section.name}", self._runner(section).run())
+            self._run(f"{_CHANNEL}{section.name}", self._runner(section).run())
         logger.info(Log.STARTED, channels=len(self.settings.channels))
 
     def _run(self, name: str, work: Any) -> None:  # noqa: ANN401 - a coroutine
@@ -124,16 +129,19 @@ class Gateway:
 
     async def stop(self) -> None:
         """Stops everything in reverse, within ``pipeline.stop_timeout``. What is undone is done at the next start."""
-        channels_and_process = self._tasks[LANES:]
+        channels = [task for task in self._tasks if task.get_name().startswith(_CHANNEL)]
+        stages = [task for task in self._tasks[LANES:] if task not in channels]
         try:
             async with asyncio.timeout(self.settings.pipeline.stop_timeout):
-                await _cancel(reversed(channels_and_process))
+                await _cancel(channels)
+                await _cancel(stages)
                 await self.publish.finish()
-                await _cancel(reversed(self._tasks[:LANES]))
+                await _cancel(self._tasks[:LANES])
         except TimeoutError:
             logger.warning(Log.STOP_TIMEOUT)
             for task in self._tasks:
                 task.cancel()
+            await asyncio.wait(self._tasks, timeout=LAST_MOMENT)
         await self._publisher.close()
         await self.store.close()
         logger.info(Log.STOPPED)
@@ -152,8 +160,9 @@ def _answer_stage(channel: Channel, *, section: ChannelSection, gateway: Gateway
     )
 
 
-async def _cancel(tasks: Any) -> None:  # noqa: ANN401 - an iterable of tasks
+async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Cancels tasks together and waits for their end, however they end."""
     for task in tasks:
         task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+    if tasks:
+        await asyncio.wait(tasks)

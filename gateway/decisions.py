@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from gateway.model import SCHEMA_VERSION, Parts, Report
 from gateway.ports import Parsed
@@ -43,7 +43,7 @@ def new_report(parsed: Parsed, identity: Identity, parts: Parts | None = None) -
         attachments=parsed.attachments,
         location=parsed.location,
         visibility=parsed.visibility,
-        sent_at=parsed.sent_at,
+        sent_at=_in_utc(parsed.sent_at),
         received_at=identity.received_at,
         complete=parts is None or len(parts.present) == parts.total,
         parts=parts,
@@ -54,6 +54,11 @@ def new_report(parsed: Parsed, identity: Identity, parts: Parts | None = None) -
         raw_sha256=identity.raw_sha256,
         schema_version=SCHEMA_VERSION,
     )
+
+
+def _in_utc(moment: datetime | None) -> datetime | None:
+    """The same moment in UTC; None where it has no zone: better unknown than hours off."""
+    return None if moment is None or moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def receipt_text(template: str, tracking_id: str) -> str:

@@ -104,7 +104,7 @@ class Channel(Protocol):
         ...
 
 
-class ChannelSettings(BaseModel, extra="forbid", frozen=True):
+class ChannelSettings(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
     """What every channel's section holds. A channel adds its own settings in a subclass."""
 
     type: str

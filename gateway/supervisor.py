@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Final
 
 from gateway.clock import to_milliseconds
-from gateway.errors import StoreFull, StoreUnavailable
+from gateway.errors import ChannelUnavailable, StoreFull, StoreUnavailable
 from gateway.ports import Channel, Health
 from gateway.settings import ChannelSection
 from gateway.stages.answer import AnswerStage
@@ -65,9 +65,9 @@ class ChannelRunner:
     async def _run_once(self) -> None:
         self._channel = self._section.plugin.create(self._name, self._section.settings)
         try:
-            self._show(Health("down", "Opening."))
-            async with asyncio.timeout(OPEN_TIMEOUT):
-                await self._channel.open()
+            if self._component not in self._board.conditions:  # else the reason of the last failure stays
+                self._show(Health("down", "Opening."))
+            await self._open(self._channel)
             await self._work(self._channel)
         except* Exception as group:  # noqa: BLE001 - whatever a channel does, it is opened anew
             self._fail(group)
@@ -75,6 +75,14 @@ class ChannelRunner:
             with suppress(Exception):
                 async with asyncio.timeout(CLOSE_TIMEOUT):
                     await self._channel.close()
+
+    async def _open(self, channel: Channel) -> None:
+        try:
+            async with asyncio.timeout(OPEN_TIMEOUT):
+                await channel.open()
+        except TimeoutError as error:
+            message = f"The channel did not open within {OPEN_TIMEOUT:g} s."
+            raise ChannelUnavailable(message) from error
 
     async def _work(self, channel: Channel) -> None:
         receive = ReceiveStage(self._name, self._section.settings.type, channel, self._custody)
@@ -98,8 +106,6 @@ class ChannelRunner:
         error: BaseException = group
         while isinstance(error, BaseExceptionGroup):
             error = error.exceptions[0]
-        if isinstance(error, TimeoutError):
-            error = TimeoutError("opening took too long")
         if isinstance(error, Exception):
             report_failure(self._component, error, self._board)
         condition = self._board.conditions[self._component]

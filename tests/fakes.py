@@ -113,8 +113,7 @@ class FakeChannel:
     """A source in memory; implements ``gateway.ports.Channel``.
 
     What is in ``inbox`` comes again at each ``receive`` until it is released, as from a SIM. ``faults`` holds, by
-    method, what its next calls raise; a method named in ``hangs`` never returns (and swallows being cancelled once, if
-    it is ``close``).
+    method, what its next calls raise; a method named in ``hangs`` never returns.
     """
 
     def __init__(self) -> None:

@@ -21,6 +21,7 @@ from aio_pika.exceptions import (
 )
 from aiormq import Channel as UnderlayChannel
 from aiormq import spec
+from aiormq.exceptions import InvalidFrameError
 from yarl import URL
 
 from gateway.errors import BrokerUnavailable, GatewayError, NeedsOperator
@@ -65,9 +66,7 @@ class AmqpPublisher:
                 self._connection.close_callbacks.add(self._lost)
                 channel = await self._connection.channel(publisher_confirms=True, on_return_raises=True)
                 await declare(channel)
-                underlay = await channel.get_underlay_channel()
-                assert isinstance(underlay, UnderlayChannel)  # noqa: S101 - the only kind that aio-pika has
-                self._channel = underlay
+                self._channel = await _underlay(channel)
         except BaseException as error:
             await self.close()
             translated = self._translate(error)
@@ -80,6 +79,9 @@ class AmqpPublisher:
         shown = self._url.with_password(None).with_query(None)
         if isinstance(error, AuthenticationError | ProbableAuthenticationError):
             return NeedsOperator(f"queue.url: RabbitMQ refuses the login at {shown}: check user, password and vhost.")
+        if isinstance(error, InvalidFrameError):
+            # What aiormq makes of a connection that RabbitMQ closes instead of opening the virtual host.
+            return NeedsOperator(f"queue.url: RabbitMQ does not open the vhost at {shown}: check that it exists.")
         if isinstance(error, ChannelPreconditionFailed):
             return NeedsOperator(
                 "queue.url: an exchange or queue of ours exists on RabbitMQ with other properties; compare "
@@ -96,16 +98,19 @@ class AmqpPublisher:
 
     async def publish(self, events: Sequence[OutboxEvent]) -> PublishResult:
         """Publishes a batch and waits for every confirm, within ``queue.publish_timeout``."""
-        result = await self._publish_together(events)
+        if not events:
+            return PublishResult((), {}, None)
+        result = await self._publish_together(events, self._channel)
         if isinstance(result.failure, _ChannelClosed) and len(events) > 1:
             return await self._publish_one_by_one(events, result)
         return result
 
-    async def _publish_together(self, events: Sequence[OutboxEvent]) -> PublishResult:
-        channel = self._channel
+    async def _publish_together(self, events: Sequence[OutboxEvent], channel: UnderlayChannel | None) -> PublishResult:
         if channel is None:
             return PublishResult((), {}, BrokerUnavailable("RabbitMQ is not connected."))
+        connection = self._connection
         confirmations: list[Confirmation] = []
+        failure: Exception | None = None
         try:
             async with asyncio.timeout(self._publish_timeout):
                 confirmations = await publish_batch(channel, REPORTS_EXCHANGE, events)
@@ -113,17 +118,20 @@ class AmqpPublisher:
                     if not confirmation.done():
                         await asyncio.wait((confirmation,))
         except TimeoutError:
-            await self.close()  # nobody knows any more what the channel has taken
+            failure = self._late()
+            if self._connection is connection:
+                await self.close()  # nobody knows any more what the channel has taken
         except (AMQPError, ChannelInvalidStateError, ConnectionError) as error:
             return PublishResult((), {}, self._failure(error))
         finally:
             forget(channel, events)
-        return self._sort(events, confirmations)
+        return self._sort(events, confirmations, failure)
 
-    def _sort(self, events: Sequence[OutboxEvent], confirmations: Sequence[Confirmation]) -> PublishResult:
+    def _sort(
+        self, events: Sequence[OutboxEvent], confirmations: Sequence[Confirmation], failure: Exception | None
+    ) -> PublishResult:
         confirmed: list[str] = []
         refused: dict[str, str] = {}
-        failure: Exception | None = None if confirmations else self._late()
         for event, confirmation in zip(events, confirmations, strict=False):
             error = _error_of(confirmation)
             if error is None:
@@ -145,24 +153,42 @@ class AmqpPublisher:
         return BrokerUnavailable(f"RabbitMQ gave no confirm within {self._publish_timeout:g} s.")
 
     async def _publish_one_by_one(self, events: Sequence[OutboxEvent], first: PublishResult) -> PublishResult:
-        """Finds the event that makes the broker close the channel: it alone is refused."""
+        """Finds the event that makes the broker close the channel: it alone is refused.
+
+        On a channel of its own: whenever that is closed, nothing else was on its way.
+        """
         confirmed = list(first.confirmed)
         refused = dict(first.refused)
+        channel: UnderlayChannel | None = None
         for event in events:
             if event.id in refused or event.id in first.confirmed:
                 continue
             try:
-                await self.open()
+                if channel is None or channel.is_closed:
+                    channel = await self._further_channel()
             except GatewayError as error:
                 return PublishResult(tuple(confirmed), refused, error)
-            alone = await self._publish_together([event])
+            alone = await self._publish_together([event], channel)
             confirmed += alone.confirmed
             refused |= alone.refused
             if isinstance(alone.failure, _ChannelClosed):
                 refused[event.id] = str(alone.failure)
             elif alone.failure is not None:
                 return PublishResult(tuple(confirmed), refused, alone.failure)
+        if channel is not None:
+            with suppress(Exception):
+                await channel.close()
         return PublishResult(tuple(confirmed), refused, None)
+
+    async def _further_channel(self) -> UnderlayChannel:
+        await self.open()
+        if self._connection is None:
+            raise BrokerUnavailable("RabbitMQ is not connected.")
+        try:
+            async with asyncio.timeout(self._connect_timeout):
+                return await _underlay(await self._connection.channel(publisher_confirms=True, on_return_raises=True))
+        except Exception as error:
+            raise self._translate(error) or error from error
 
     async def close(self) -> None:
         """Closes the connection, within seconds."""
@@ -176,6 +202,12 @@ class AmqpPublisher:
 
 class _ChannelClosed(BrokerUnavailable):
     """The broker has ended the channel, which it does for a single bad publish too."""
+
+
+async def _underlay(channel: AbstractChannel) -> UnderlayChannel:
+    underlay = await channel.get_underlay_channel()
+    assert isinstance(underlay, UnderlayChannel)  # noqa: S101 - the only kind that aio-pika has
+    return underlay
 
 
 def _error_of(confirmation: Confirmation) -> BaseException | None:

@@ -3,11 +3,15 @@
 import asyncio
 import errno
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 from gateway.errors import BrokerUnavailable, NeedsOperator
 from gateway.ports import OutboxEvent, PublishResult
+
+CLOSE_SECONDS: Final = 3.0
 
 
 class JournalPublisher:
@@ -24,8 +28,9 @@ class JournalPublisher:
 
     async def open(self) -> None:
         """Opens the file, and cuts off a last line that a kill left torn. Raises NeedsOperator."""
-        if self._file is None:
-            self._file = await asyncio.to_thread(self._open)
+        async with self._writing:  # what another lane is writing is no torn line
+            if self._file is None:
+                self._file = await asyncio.to_thread(self._open)
 
     def _open(self) -> int:
         try:
@@ -42,15 +47,15 @@ class JournalPublisher:
 
     async def publish(self, events: Sequence[OutboxEvent]) -> PublishResult:
         """Appends a batch with one fsync for all of it."""
-        if self._file is None:
-            return PublishResult((), {}, BrokerUnavailable("The journal is not open."))
         lines = b"".join(event.body + b"\n" for event in events)
-        try:
-            async with self._writing:
-                await asyncio.to_thread(_append, self._file, lines)
-        except OSError as error:
-            await self.close()  # opened again, the torn line is cut off
-            return PublishResult((), {}, self._failure(error))
+        async with self._writing:
+            if self._file is None:
+                return PublishResult((), {}, BrokerUnavailable("The journal is not open."))
+            try:
+                await _to_the_end(_append, self._file, lines)
+            except OSError as error:
+                self._close()  # opened again, the torn line is cut off
+                return PublishResult((), {}, self._failure(error))
         return PublishResult(tuple(event.id for event in events), {}, None)
 
     def _failure(self, error: OSError) -> Exception:
@@ -59,10 +64,25 @@ class JournalPublisher:
         return BrokerUnavailable(f"The journal cannot be written ({error.strerror}).")
 
     async def close(self) -> None:
-        """Closes the file."""
+        """Closes the file, within seconds."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_SECONDS), self._writing:
+                self._close()
+
+    def _close(self) -> None:
         file, self._file = self._file, None
         if file is not None:
             os.close(file)
+
+
+async def _to_the_end(function: Callable[[int, bytes], None], file: int, data: bytes) -> None:
+    """Runs it in a thread. Who is cancelled meanwhile waits for it: nobody may close the file under a write."""
+    work = asyncio.ensure_future(asyncio.to_thread(function, file, data))
+    try:
+        await asyncio.shield(work)
+    except asyncio.CancelledError:
+        await asyncio.wait((work,))
+        raise
 
 
 def _append(file: int, data: bytes) -> None:

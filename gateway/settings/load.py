@@ -46,7 +46,7 @@ def settings_from_table(
     try:
         return Settings(**table, channels=channels)
     except ValidationError as error:
-        raise _first_problem(error, "") from error
+        raise _first_problem(error, "") from None
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -84,17 +84,20 @@ def _channel(name: str, section: Any, plugins: Mapping[str, ChannelPlugin]) -> C
     known = ", ".join(sorted(plugins)) or "none is installed"
     if "type" not in section:
         raise SettingsError(f"{path}.type", f"is missing; the known types: {known}")
-    plugin = plugins.get(section["type"])
+    plugin = plugins.get(str(section["type"]))
     if plugin is None:
         raise SettingsError(f"{path}.type", f"{section['type']!r} is no known channel type; the known types: {known}")
     try:
         return ChannelSection(name, plugin, plugin.settings.model_validate(section))
     except ValidationError as error:
-        raise _first_problem(error, path) from error
+        raise _first_problem(error, path) from None
 
 
 def _first_problem(error: ValidationError, prefix: str) -> SettingsError:
-    """The first problem as a sentence. The value itself is left out: it may be a secret."""
+    """The first problem as a sentence. The value itself is left out: it may be a secret.
+
+    For the same reason pydantic's error is not kept as the cause: its text holds the value.
+    """
     problem = error.errors(include_url=False, include_input=False, include_context=False)[0]
     path = ".".join([prefix, *map(str, problem["loc"])] if prefix else map(str, problem["loc"]))
     if problem["type"] == "extra_forbidden":

@@ -5,6 +5,7 @@ The sample file and the settings page are generated from here; a channel declare
 
 from dataclasses import dataclass
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, Field, InstanceOf, field_validator, model_validator
 
@@ -16,8 +17,19 @@ DEFAULT_RECEIPT = (
 )
 
 
-class Section(BaseModel, extra="forbid", frozen=True, validate_default=True):
+class Section(BaseModel, extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False):
     """A table of the settings file. Unknown keys are refused."""
+
+
+def _check_address(url: str, *beginnings: str) -> None:
+    if not url.startswith(beginnings):
+        message = f"must begin with {', '.join(beginnings[:-1])} or {beginnings[-1]}"
+        raise ValueError(message)
+    try:
+        _ = urlsplit(url).port
+    except ValueError:
+        message = "is no address: its port is a number, and special characters of a password are written as %XX"
+        raise ValueError(message) from None
 
 
 class StoreSettings(Section):
@@ -25,6 +37,7 @@ class StoreSettings(Section):
 
     url: str = Field(
         default="sqlite:///var/gateway.db",
+        repr=False,  # it may hold a password
         description="The database: sqlite:///PATH, or postgresql://USER@HOST/NAME for several gateways.",
     )
     keep_days: int = Field(
@@ -37,8 +50,9 @@ class StoreSettings(Section):
     @field_validator("url")
     @classmethod
     def _known_database(cls, url: str) -> str:
-        if not url.startswith(("sqlite:///", "postgresql://")):
-            message = "must begin with sqlite:/// or postgresql://"
+        _check_address(url, "sqlite:///", "postgresql://")
+        if url in {"sqlite:///", "sqlite:///:memory:"}:
+            message = "must name a file: what is only in memory is lost"
             raise ValueError(message)
         return url
 
@@ -48,6 +62,7 @@ class QueueSettings(Section):
 
     url: str = Field(
         default="journal:var/intake.jsonl",
+        repr=False,  # it may hold a password
         description="amqp:// or amqps:// for RabbitMQ, or journal:PATH for a file with one event a line.",
     )
     publish_timeout: float = Field(
@@ -72,9 +87,7 @@ class QueueSettings(Section):
     @field_validator("url")
     @classmethod
     def _known_queue(cls, url: str) -> str:
-        if not url.startswith(("amqp://", "amqps://", "journal:")):
-            message = "must begin with amqp://, amqps:// or journal:"
-            raise ValueError(message)
+        _check_address(url, "amqp://", "amqps://", "journal:")
         return url
 
 

@@ -66,7 +66,8 @@ class Assembly:
         """Sorts parts into their groups; returns the groups that are complete now, or amend a published report."""
         await self._load(connection, {_key(message.channel, part.group) for message, _parsed, part in batch})
         for message, _parsed, part in batch:
-            self._place(message, part)
+            # Whatever a parser makes of the content, what is stored has one length.
+            self._place(message, replace(part, content=_digest(part.content)))
         return [
             Assembled(group, tuple(self._parts[group.id].values()), frozenset(self._fresh[group.id]))
             for group in self._touched.values()
@@ -160,5 +161,8 @@ def last_outcomes(outcomes: Iterable[Outcome]) -> list[Outcome]:
 
 
 def _key(channel: str, group: str) -> str:
-    text = f"{channel}\0{group}"
+    return _digest(f"{channel}\0{group}")
+
+
+def _digest(text: str) -> str:
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()

@@ -75,8 +75,7 @@ class Handover(Generic[Item]):
             return await self._from_store(limit, busy)
         if self._clock.monotonic() >= self._sweep_at:
             missed = await self._sweep(limit, busy)
-            if missed:
-                return missed
+            return missed + self._from_buffer(limit - len(missed))
         return self._from_buffer(limit)
 
     async def _wait(self) -> None:
@@ -109,7 +108,9 @@ class Handover(Generic[Item]):
 
     async def _sweep(self, limit: int, busy: Collection[str]) -> list[Item]:
         items = await self._read(limit, {*busy, *(item.id for item in self._buffer)})
+        still_offered = self._seen & {item.id for item in self._buffer}
         self._note_read(items)
+        self._seen |= still_offered
         return items
 
     def _note_read(self, items: list[Item]) -> None:

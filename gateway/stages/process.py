@@ -5,12 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy.exc import DataError, DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.clock import Clock, from_milliseconds, to_milliseconds
 from gateway.decisions import Identity, is_report, new_report, receipt_text, sha256_of
-from gateway.errors import GatewayError
 from gateway.identifiers import uuid7
 from gateway.model import Parts, Report, encode
 from gateway.ports import DeliveryNotice, OutboxEvent, Parsed, PartOf
@@ -26,6 +24,7 @@ from gateway.store import answers as answer_rows
 from gateway.store import messages as message_rows
 from gateway.store import reports as report_rows
 from gateway.store.answers import NewAnswer
+from gateway.store.engine import blames_a_value
 from gateway.store.messages import Outcome, StoredMessage
 from gateway.store.reports import Published
 from gateway.telemetry import Log, Metrics, logger
@@ -121,7 +120,7 @@ class ProcessStage:
         try:
             await self.process(batch)
         except Exception as error:
-            if not _is_a_messages_fault(error):
+            if not blames_a_value(error):
                 raise
             for message in batch:
                 await self._process_by_itself(message)
@@ -131,7 +130,7 @@ class ProcessStage:
         try:
             await self.process([message])
         except Exception as error:
-            if not _is_a_messages_fault(error):
+            if not blames_a_value(error):
                 raise
             await self._write([(message, Unparsable(_blame(error)))])
 
@@ -155,7 +154,7 @@ class ProcessStage:
         try:
             await self._assemble(self._settings.pipeline.batch, [])
         except Exception as error:
-            if not _is_a_messages_fault(error):
+            if not blames_a_value(error):
                 raise
             await self._assemble_one_by_one()
         await asyncio.sleep(min(1.0, self._settings.pipeline.parts_wait_minutes * 6))
@@ -173,13 +172,15 @@ class ProcessStage:
 
     async def _assemble_one_by_one(self) -> None:
         """Sets the group aside whose decision raises, and decides the others."""
+        blamed: set[str] = set()
         while True:
             taken: list[str] = []
             try:
                 await self._assemble(1, taken)
             except Exception as error:
-                if not _is_a_messages_fault(error) or taken[0] in self._broken_groups:
+                if not blames_a_value(error) or taken[0] in blamed:
                     raise
+                blamed.add(taken[0])
                 self._broken_groups[taken[0]] = _blame(error)
             if not taken:
                 return
@@ -333,11 +334,6 @@ class ProcessStage:
         for channel in {answer.channel for answer in writes.answers}:
             if channel in self._answer_wanted:
                 self._answer_wanted[channel].set()
-
-
-def _is_a_messages_fault(error: Exception) -> bool:
-    """Whether an error may come from what a message says; never those of the store, but for values it cannot hold."""
-    return not isinstance(error, GatewayError | DBAPIError) or isinstance(error, DataError)
 
 
 def _blame(error: Exception) -> str:

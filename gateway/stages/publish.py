@@ -46,6 +46,7 @@ class PublishStage:
         self._metrics = metrics
         self._in_flight: set[str] = set()
         self._taking = asyncio.Lock()
+        self._finishing = False
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -53,7 +54,10 @@ class PublishStage:
         """Publishes one batch. Raises what kept a part of it from being confirmed."""
         await self._publisher.open()
         async with self._taking:
-            batch = await self._events.take(self._limit, self._in_flight)
+            if self._finishing:
+                await asyncio.get_running_loop().create_future()  # until it is cancelled
+            taken = await self._events.take(self._limit, self._in_flight)
+            batch = [] if self._finishing else taken  # what is left waits in the outbox for the next start
             ids = {event.id for event in batch}
             self._in_flight |= ids
             self._idle.clear()
@@ -69,7 +73,8 @@ class PublishStage:
                 self._idle.set()
 
     async def finish(self) -> None:
-        """Waits until what is in flight is confirmed and marked."""
+        """Waits until what is in flight is confirmed and marked; nothing else is begun."""
+        self._finishing = True
         await self._idle.wait()
 
     async def _publish(self, batch: Sequence[OutboxEvent]) -> None:
@@ -79,6 +84,8 @@ class PublishStage:
         # Another gateway may be at the same rows: they stay locked while the queue is asked.
         async with self._store.write() as connection:
             free = await outbox_rows.claim(connection, [event.id for event in batch])
+            if not free:
+                return
             result = await self._publisher.publish([event for event in batch if event.id in free])
             await self._confirm(connection, result)
         await self._settle(result)

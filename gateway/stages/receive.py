@@ -12,6 +12,7 @@ from gateway.ports import Channel, Delivery, RawMessage
 from gateway.stages.handover import Handover
 from gateway.store import Store
 from gateway.store import messages as message_rows
+from gateway.store.engine import blames_a_value
 from gateway.store.messages import StoredMessage
 from gateway.telemetry import Metrics
 
@@ -76,16 +77,33 @@ class Custody:
         if not group and not released:
             return
         try:
-            known = await self._write(group, released)
-        except BaseException as error:
-            self._released = released + self._released
-            for submission in group:
-                if not submission.committed.done():
-                    submission.committed.set_exception(
-                        error if isinstance(error, Exception) else asyncio.CancelledError()
-                    )
+            self._settle(group, await self._write(group, released))
+        except Exception as error:
+            if released:
+                self.note_released(released)
+            if not group or not blames_a_value(error):
+                self._refuse(group, error)
+                raise
+            await self._commit_singly(group, error)
+        except BaseException:
+            self._refuse(group, asyncio.CancelledError())
             raise
-        self._settle(group, known)
+
+    async def _commit_singly(self, group: Sequence[_Submission], error: Exception) -> None:
+        """Something in a group cannot be stored: its own channel hears of it, and the others' messages are kept."""
+        if len(group) == 1:
+            self._refuse(group, error)
+            return
+        for submission in group:
+            try:
+                self._settle([submission], await self._write([submission], []))
+            except Exception as its_own:  # noqa: BLE001 - likewise
+                self._refuse([submission], its_own)
+
+    def _refuse(self, group: Sequence[_Submission], error: BaseException) -> None:
+        for submission in group:
+            if not submission.committed.done():
+                submission.committed.set_exception(error)
 
     def _next_group(self) -> list[_Submission]:
         group: list[_Submission] = []

@@ -16,7 +16,7 @@ from typing import Any, Final
 import psycopg
 from sqlalchemy import event, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -157,6 +157,11 @@ def _reason(error: psycopg.Error) -> str:
     if error.sqlstate is None and isinstance(error, psycopg.OperationalError):
         return str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
     return type(error).__name__
+
+
+def blames_a_value(error: Exception) -> bool:
+    """Whether an error may come from what one message holds, rather than from the database or its connection."""
+    return not isinstance(error, GatewayError | DBAPIError) or isinstance(error, DataError)
 
 
 def _engine(url: URL, *, writer: bool) -> AsyncEngine:

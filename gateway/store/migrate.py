@@ -8,11 +8,12 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from gateway.errors import SchemaMismatch
 from gateway.store.engine import Store
 
+_MIGRATION_LOCK: Final = 1708
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
 
@@ -43,6 +44,8 @@ async def migrate(store: Store) -> tuple[str | None, str]:
         return before, head
 
     async with store.write() as connection:
+        if not store.is_sqlite:  # gateways that start at once: one makes the tables, the others wait and find them
+            await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
         return await connection.run_sync(upgrade)
 
 

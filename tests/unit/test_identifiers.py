@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.identifiers import Uuid7Factory, is_tracking_id, luhn_digit, new_tracking_id, uuid7
+from gateway.identifiers import Uuid7Factory, first_uuid7, is_tracking_id, luhn_digit, new_tracking_id, uuid7
 
 MOMENT = 0x017F22E279B0
 """Tuesday, 22 February 2022 14:22:22 UTC: the moment of the example in RFC 9562, appendix A.6."""
@@ -113,3 +113,14 @@ def test_fresh_tracking_ids_are_not_in_sequence() -> None:
 def test_what_only_looks_like_a_tracking_id_is_none(text: str) -> None:
     """Other lengths, a leading zero, a wrong check digit, other characters, digits of other scripts."""
     assert not is_tracking_id(text)
+
+
+def test_the_first_identifier_of_a_moment_sorts_before_all_of_it() -> None:
+    """A bound for what is older."""
+    assert first_uuid7(MOMENT) <= Uuid7Factory(lambda: MOMENT, lambda _bits: 0)() < first_uuid7(MOMENT + 1)
+
+
+def test_tracking_ids_span_the_whole_range() -> None:
+    """From the first to the last, so that none can be guessed from another."""
+    assert new_tracking_id(lambda _below: 0) == "1000000008"
+    assert new_tracking_id(lambda below: below - 1).startswith("999999999")

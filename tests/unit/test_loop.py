@@ -9,7 +9,6 @@ import structlog
 from structlog.testing import LogCapture
 
 from gateway.errors import ChannelUnavailable, NeedsOperator, StoreUnavailable
-from gateway.stages import loop
 from gateway.stages.loop import Backoff, Board, repeat
 from gateway.telemetry import Metrics
 from tests.fakes import FakeClock
@@ -43,7 +42,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         asked.append(seconds)
         await sleep(0)
 
-    monkeypatch.setattr(loop.asyncio, "sleep", note)
+    monkeypatch.setattr("gateway.stages.loop.asyncio.sleep", note)
     return asked
 
 

@@ -3,7 +3,7 @@
 import json
 import traceback
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from pydantic import Field, SecretStr
@@ -27,7 +27,7 @@ class ModemSettings(ChannelSettings):
     speed: int = Field(default=1, ge=1)
 
 
-def create(_name: str, _settings: object) -> Channel:
+def create(name: str, settings: Any) -> Channel:  # noqa: ARG001 - a factory's signature
     """Never called here."""
     return FakeChannel()
 

@@ -56,7 +56,8 @@ def recurses(raws: Sequence[bytes | None], profile: Profile) -> Parsed:
 
 def eats_memory(_raws: Sequence[bytes | None], _profile: Profile) -> Parsed:
     """A parser that wants more than there is."""
-    return [bytearray(1 << 62)] and PARSED
+    bytearray(1 << 62)
+    return PARSED
 
 
 def spins(_raws: Sequence[bytes | None], _profile: Profile) -> NoReturn:
