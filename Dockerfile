@@ -12,9 +12,9 @@ COPY parsers parsers
 RUN /opt/lapor/bin/pip install --no-cache-dir --no-deps --no-build-isolation .
 
 FROM python:3.11-slim-bookworm
-RUN useradd --system --groups dialout --home-dir /var/lib/lapor --create-home lapor
+RUN useradd --system --uid 10001 --groups dialout --home-dir /var/lib/lapor --create-home lapor
 COPY --from=build /opt/lapor /opt/lapor
-USER lapor
+USER 10001
 WORKDIR /var/lib/lapor
 ENV PATH=/opt/lapor/bin:$PATH PYTHONUNBUFFERED=1
 EXPOSE 8080
