@@ -66,7 +66,7 @@ class QueueSettings(Section):
         description="amqp:// or amqps:// for RabbitMQ, or journal:PATH for a file with one event a line.",
     )
     publish_timeout: float = Field(
-        default=30.0, gt=0, le=600, description="Seconds after which an unconfirmed publish counts as failed."
+        default=30.0, gt=0, le=45, description="Seconds after which an unconfirmed publish counts as failed."
     )
     connect_timeout: float = Field(
         default=10.0, gt=0, le=120, description="Seconds within which a connection to the queue must stand."

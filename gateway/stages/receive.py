@@ -5,6 +5,7 @@ import hashlib
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from gateway.clock import Clock, to_milliseconds
 from gateway.identifiers import uuid7
@@ -15,6 +16,8 @@ from gateway.store import messages as message_rows
 from gateway.store.engine import blames_a_value
 from gateway.store.messages import StoredMessage
 from gateway.telemetry import Metrics
+
+EXTERNAL_ID_LENGTH: Final = 255
 
 
 @dataclass(slots=True, eq=False)
@@ -149,11 +152,19 @@ def _stored(channel: str, channel_type: str, message: RawMessage, now: int) -> S
         id=uuid7(),
         channel=channel,
         channel_type=channel_type,
-        external_id=message.external_id,
+        external_id=_storable(message.external_id),
         order_key=order_key,
         raw=message.raw,
         received_at=now,
     )
+
+
+def _storable(external_id: str) -> str:
+    """The id itself, or a hash of one that a column cannot hold: whoever chose it must not block the channel."""
+    plain = external_id.isprintable() and external_id.isascii()
+    if plain and len(external_id) <= EXTERNAL_ID_LENGTH:
+        return external_id
+    return "sha256:" + hashlib.sha256(external_id.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 class ReceiveStage:

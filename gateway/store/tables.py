@@ -64,6 +64,13 @@ messages = Table(
 )
 _unprocessed = messages.c.state == "received"
 Index("ix_messages_unprocessed", messages.c.id, sqlite_where=_unprocessed, postgresql_where=_unprocessed)
+Index(
+    "ix_messages_order",
+    messages.c.order_key,
+    messages.c.id,
+    sqlite_where=_unprocessed,
+    postgresql_where=_unprocessed,
+)
 _open = messages.c.state != "processed"
 Index("ix_messages_open", messages.c.state, messages.c.id, sqlite_where=_open, postgresql_where=_open)
 _fragment = messages.c.group_id.is_not(None)

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.errors import ChannelUnavailable, StoreUnavailable
-from gateway.ports import Delivery, RawMessage
+from gateway.ports import Delivery
 from gateway.stages.receive import ReceiveStage
 from gateway.store.tables import messages
 from tests.fakes import FAKE_TYPE, FakeChannel, FakeClock, fake_message, unavailable
@@ -219,9 +219,9 @@ async def test_a_release_is_noted_even_when_the_store_fails_first(
 
 
 async def test_what_the_database_cannot_hold_is_refused_to_its_own_channel_only(kernel: Kernel) -> None:
-    """A batch with a broken identity fails alone; the batch that shared its transaction is committed."""
+    """A batch under a broken name fails alone; the batch that shared its transaction is committed."""
     custody = kernel.gateway.custody
-    bad = asyncio.create_task(custody.commit("bad", FAKE_TYPE, [RawMessage("half \ud83d", b"raw", "sender")]))
+    bad = asyncio.create_task(custody.commit("half \ud83d", FAKE_TYPE, [fake_message("a")]))
     good = asyncio.create_task(custody.commit("good", FAKE_TYPE, [fake_message("a")]))
     await asyncio.sleep(0)
     await custody.step()
@@ -261,3 +261,14 @@ async def test_an_empty_delivery_commits_nothing(
     monkeypatch.setattr(channel, "receive", nothing)
     await stage.step()
     assert (commits, await kernel.count(messages)) == ([], 0)
+
+
+@pytest.mark.parametrize("external_id", ["x" * 300, "a\0b", "\ud800", "id-dengan-é"])
+async def test_an_id_that_no_column_holds_is_kept_by_its_hash(
+    store_url: str, clock: FakeClock, external_id: str
+) -> None:
+    """Whoever chose it cannot block the channel, and a redelivery is still known."""
+    async with kernel_on(store_url, clock) as kernel:
+        first = await kernel.receive(fake_message(external_id))
+        assert await kernel.receive(fake_message(external_id)) == first
+        assert (await kernel.row(messages)).external_id.startswith("sha256:")

@@ -157,6 +157,13 @@ def upgrade() -> None:
             postgresql_where=sa.text("state != 'processed'"),
         )
         batch_op.create_index(
+            "ix_messages_order",
+            ["order_key", "id"],
+            unique=False,
+            sqlite_where=sa.text("state = 'received'"),
+            postgresql_where=sa.text("state = 'received'"),
+        )
+        batch_op.create_index(
             "ix_messages_report",
             ["report_id"],
             unique=False,
