@@ -23,7 +23,7 @@ run: $(VENV)/run ## Install from the lock and start the demo.
 	$(BIN)/lapor-gateway demo
 
 test: $(VENV)/dev services ## Install what the tests need, and pass them.
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(VENV)/dev ## Ruff, strict types, import rules, generated files, the other file formats.
 	$(BIN)/ruff check .
