@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import hypothesis
 import psycopg
 import pytest
 from psycopg import sql
@@ -25,6 +26,10 @@ LARGEST_MESSAGE = 200_000
 """Bytes that the tests' broker takes in one message, few enough for a test to exceed."""
 
 _names = itertools.count(1)
+
+# How long an example takes says something about the machine, nothing about the code.
+hypothesis.settings.register_profile("steady", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("steady")
 
 
 async def eventually(condition: Callable[[], bool] | Callable[[], Awaitable[bool]], what: str) -> None:

@@ -35,6 +35,9 @@ class ServiceError(RuntimeError):
     """A test server could not be started, reached or ended."""
 
 
+_HALT_SECONDS = 10.0
+
+
 def free_port() -> int:
     """A free loopback port below the range the kernel gives to outgoing connections.
 
@@ -72,6 +75,15 @@ def _parent_and_state(pid: int) -> tuple[int, str] | None:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         return int(fields[1]), fields[0]
     return None
+
+
+def _is_halted(pid: int) -> bool:
+    """Whether every thread of a process stands still, or it is gone."""
+    states: list[str] = []
+    for stat in Path(f"/proc/{pid}/task").glob("*/stat"):
+        with suppress(OSError):
+            states.append(stat.read_text().rpartition(")")[2].split()[0])
+    return all(state in "TtZX" for state in states)
 
 
 def _descendants(root: int) -> list[int]:
@@ -231,7 +243,10 @@ class Service:
         """Halt the server with all connections open: it takes no more bytes and gives no answers."""
         root = self._running().pid
         _signal_all([root], signal.SIGSTOP)  # first, so that it starts no more children
-        _signal_all(_descendants(root), signal.SIGSTOP)
+        family = _descendants(root)
+        _signal_all(family, signal.SIGSTOP)
+        # The signal is only sent: on a busy machine a thread may still answer for a moment.
+        wait_until(lambda: all(map(_is_halted, [root, *family])), f"{self.title} to halt", _HALT_SECONDS)
 
     def thaw(self) -> None:
         """Let a frozen server go on."""
