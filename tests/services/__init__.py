@@ -28,14 +28,12 @@ from typing import Self
 HOST = "127.0.0.1"
 _POLL_SECONDS = 0.02
 _GONE_SECONDS = 10.0
+_HALT_SECONDS = 10.0
 _PORT_TRIES = 200
 
 
 class ServiceError(RuntimeError):
     """A test server could not be started, reached or ended."""
-
-
-_HALT_SECONDS = 10.0
 
 
 def free_port() -> int:
