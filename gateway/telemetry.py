@@ -87,7 +87,10 @@ def configure_logging(level: str, style: str) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
+    # The libraries' own lines, without their texts: what matters of them is on the board and in our events.
     logging.basicConfig(level=logging.ERROR, format="%(name)s: %(levelname)s", stream=sys.stderr)
+    for noisy in ("aiormq", "aio_pika"):
+        logging.getLogger(noisy).setLevel(logging.CRITICAL)
 
 
 logger: structlog.typing.FilteringBoundLogger = structlog.get_logger("gateway")

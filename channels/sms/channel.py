@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
+from channels.sms.alphabet import GSM7
 from channels.sms.condition import judge, plain_status
 from channels.sms.frames import Reading, Slot
 from channels.sms.modem import CallFailed, Died, ModemProcess, NotRunning
@@ -174,7 +175,7 @@ class SmsChannel:
 
     async def send(self, answer: OutgoingAnswer) -> Sent:
         """Sends one SMS in as many parts as it needs; the inbox is looked into before the next one."""
-        parts = 1 + len(answer.text) // 67
+        parts = 1 + len(answer.text) // (153 if GSM7.issuperset(answer.text) else 67)
         try:
             references = await self._modem.call(
                 "send",

@@ -51,3 +51,21 @@ def pdu_read(said: str) -> str | None:
     """The PDU that the modem answered with when one slot was read, as it came over the wire."""
     found = _READ.search(said)
     return None if found is None else found[1]
+
+
+_HAS_HEADER: Final = 0x40
+_BEHIND_THE_ADDRESS: Final = 2 + 7
+"""TP-PID, TP-DCS and TP-SCTS."""
+
+
+def ucs2_text(pdu: str) -> str | None:
+    """The text of an SMS-DELIVER in UCS-2 (3GPP TS 23.040, clause 9.2.2.1); None where there is none."""
+    try:
+        octets = bytes.fromhex(pdu)
+        first = 1 + octets[0]
+        data = first + 2 + 1 + (octets[first + 1] + 1) // 2 + _BEHIND_THE_ADDRESS
+        user_data = octets[data + 1 : data + 1 + octets[data]]
+        start = user_data[0] + 1 if octets[first] & _HAS_HEADER else 0
+        return user_data[start:].decode("utf-16-be", "surrogatepass")
+    except (ValueError, IndexError):
+        return None

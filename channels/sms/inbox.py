@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import gammu
 
-from channels.sms.debug_log import DebugLog, listed_locations, pdu_read
+from channels.sms.debug_log import DebugLog, listed_locations, pdu_read, ucs2_text
 from channels.sms.frames import Reading, Record, Slot
 from channels.sms.record import encode_record, evidence, external_id
 
@@ -127,7 +127,7 @@ class Inbox:
                 if location in met:
                     return  # listed twice: libGammu would never get past it; it does once these are deleted
                 met.add(location)
-                yield _record(entry)
+                yield self._alone(location) if _is_spoilt(entry) else _record(entry)
 
     def _next(self, location: int | None) -> dict[str, Any]:
         where = {"Start": True} if location is None else {"Start": False, "Location": location}
@@ -167,7 +167,9 @@ class Inbox:
             return self._from_file(location)
         with self._log.capture() as said:
             try:
-                return _record(self._machine.GetSMS(0, location)[0])
+                fields: dict[str, Any] = self._machine.GetSMS(0, location)[0]
+                _mend_text(fields, said)
+                return _record(fields)
             except (*_MISSING, *_UNREADABLE) as error:
                 pdu, name = pdu_read(said()), type(error).__name__
                 if pdu is None and isinstance(error, _MISSING) and not listed:
@@ -231,6 +233,23 @@ class Inbox:
         else:
             self._stuck.pop(slot.location, None)
             self._deleted[slot.location] = slot.external_id
+
+
+def _is_spoilt(fields: Mapping[str, Any]) -> bool:
+    """Whether libGammu has spoilt a text: it takes a tilde in UCS-2 for a Nokia's way of writing U+0001.
+
+    Each comes out twice, and the text loses as many characters at its end (libGammu 1.45, any modem's PDUs).
+    """
+    text = fields.get("Text")
+    return isinstance(text, str) and "~" in text and str(fields.get("Coding")).startswith("Unicode")
+
+
+def _mend_text(fields: dict[str, Any], said: Callable[[], str]) -> None:
+    """Takes a spoilt text from the PDU."""
+    if _is_spoilt(fields):
+        pdu = pdu_read(said())
+        text = None if pdu is None else ucs2_text(pdu)
+        fields["Text"] = fields["Text"].replace("~~", "~") if text is None else text
 
 
 def _record(fields: dict[str, Any]) -> Record:

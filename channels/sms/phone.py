@@ -9,18 +9,13 @@ from typing import Any, Final
 import gammu
 
 from channels.sms import lock
+from channels.sms.alphabet import GSM7
 from channels.sms.at_line import RawSlot, delete_raw
 from channels.sms.frames import Reading, Record, Slot
 from channels.sms.inbox import GONE, PHONE_MEMORY, Inbox, passed_on
 
 _SMSC_OF_SIM: Final = 1
 _NO_CONNECTION: Final = "none"
-
-GSM7: Final = frozenset(
-    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿"
-    "abcdefghijklmnopqrstuvwxyzäöñüà^{}\\[~]|€"
-)
-"""3GPP TS 23.038, clause 6.2.1: the default alphabet and its extension table."""
 
 
 class PhoneError(Exception):
