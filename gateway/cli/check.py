@@ -4,7 +4,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from gateway.cli.common import ConfigOption, run_async, settings_from
+from gateway.cli.common import ConfigOption, run_async, settings_from, settings_path
 from gateway.preflight import check_everything
 from gateway.telemetry import configure_logging
 
@@ -15,7 +15,7 @@ def check(config: ConfigOption = None) -> None:
     configure_logging("error", settings.log.format)
     results = run_async(check_everything(settings))
     table = Table("what", "where", "result")
-    table.add_row("settings", str(config or "defaults"), "[green]OK[/]")
+    table.add_row("settings", str(settings_path(config) or "defaults"), "[green]OK[/]")
     for result in results:
         table.add_row(result.subject, result.shown, f"[red]{result.problem}[/]" if result.problem else "[green]OK[/]")
     Console(soft_wrap=True).print(table)

@@ -24,10 +24,14 @@ ConfigOption = Annotated[
 ]
 
 
+def settings_path(config: Path | None) -> Path | None:
+    """The file that the settings are read from, or None where there is none."""
+    return config or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
+
+
 def settings_from(config: Path | None) -> Settings:
     """The settings from a file, the default file if there is one, and the environment. Raises SettingsError."""
-    path = config or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
-    return load_settings(path, os.environ, channel_plugins())
+    return load_settings(settings_path(config), os.environ, channel_plugins())
 
 
 def run_async(work: Coroutine[Any, Any, Result]) -> Result:

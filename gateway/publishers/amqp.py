@@ -88,7 +88,7 @@ class AmqpPublisher:
                 "queue/definitions.json, and delete or migrate it."
             )
         if isinstance(error, Exception):
-            return BrokerUnavailable(f"RabbitMQ cannot be reached at {shown} ({type(error).__name__}).")
+            return BrokerUnavailable(f"queue.url: RabbitMQ cannot be reached at {shown} ({type(error).__name__}).")
         return None
 
     def _lost(self, _sender: object, error: BaseException | None) -> None:
