@@ -100,7 +100,7 @@ class Custody:
         for submission in group:
             try:
                 self._settle([submission], await self._write([submission], []))
-            except Exception as its_own:  # noqa: BLE001 - likewise
+            except Exception as its_own:  # noqa: BLE001 - handed to the channel that waits for it
                 self._refuse([submission], its_own)
 
     def _refuse(self, group: Sequence[_Submission], error: BaseException) -> None:

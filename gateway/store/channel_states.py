@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import func, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from gateway.store.sql import insert_into
 from gateway.store.tables import channels
 
 
@@ -38,8 +38,7 @@ async def save(connection: AsyncConnection, row: ChannelRow) -> None:
         "details": json.dumps(dict(row.details), sort_keys=True),
         "updated_at": row.updated_at,
     }
-    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    statement = insert(channels).values(values)
+    statement = insert_into(connection, channels).values(values)
     changed: dict[str, Any] = {name: value for name, value in values.items() if name != "name"}
     changed["last_message_at"] = func.coalesce(statement.excluded.last_message_at, channels.c.last_message_at)
     await connection.execute(statement.on_conflict_do_update(index_elements=[channels.c.name], set_=changed))

@@ -1,13 +1,13 @@
 """Empties what is older than it may be kept; hashed keys and decisions stay, so nothing old can be doubled."""
 
 from sqlalchemy import Column, ColumnElement, Table, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from gateway.store.sql import insert_into
 from gateway.store.tables import answers, messages, outbox, reports, watermarks
 
 _EMPTIED: dict[Table, tuple[tuple[Column[object], ...], ColumnElement[bool] | None]] = {
-    messages: ((messages.c.raw, messages.c.reason), None),
+    messages: ((messages.c.raw,), None),
     reports: ((reports.c.body,), None),
     outbox: ((outbox.c.body,), outbox.c.confirmed_at.is_not(None)),
     answers: ((answers.c.recipient, answers.c.text), answers.c.state.not_in(("queued", "sending"))),
@@ -40,8 +40,7 @@ async def _empty(connection: AsyncConnection, table: Table, bound: str, limit: i
     await connection.execute(
         update(table).where(chosen if only is None else chosen & only).values(dict.fromkeys(columns))
     )
-    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    statement = insert(watermarks).values(name=name, value=ids[-1])
+    statement = insert_into(connection, watermarks).values(name=name, value=ids[-1])
     await connection.execute(
         statement.on_conflict_do_update(index_elements=[watermarks.c.name], set_={"value": ids[-1]})
     )

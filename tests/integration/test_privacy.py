@@ -11,6 +11,7 @@ from prometheus_client import generate_latest
 from gateway.application import Gateway
 from gateway.console.snapshot import take_snapshot
 from gateway.errors import ChannelUnavailable, MaybeSent, NotSent
+from gateway.ports import RawMessage
 from gateway.settings.model import ChannelSection
 from gateway.stages.loop import Backoff
 from gateway.telemetry import configure_logging
@@ -34,7 +35,7 @@ def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[StringIO]:
     structlog.reset_defaults()
 
 
-def _messages() -> list:  # type: ignore[type-arg]
+def _messages() -> list[RawMessage]:
     said = {"text": TEXT, "sender": NUMBER, "name": NAME}
     return [
         fake_message("good", **said),
