@@ -8,7 +8,7 @@ from typing import Any
 
 from gateway.clock import Clock, SystemClock
 from gateway.plugins import parsers as installed_parsers
-from gateway.ports import Channel, OutboxEvent, Parser, Profile, Publisher
+from gateway.ports import Channel, OutboxEvent, Parser, Publisher
 from gateway.publishers import make_publisher
 from gateway.settings import ChannelSection, Settings
 from gateway.stages.answer import AnswerStage
@@ -22,6 +22,7 @@ from gateway.stages.understand import Understanding
 from gateway.store import Store
 from gateway.store import messages as message_rows
 from gateway.store import outbox as outbox_rows
+from gateway.store.leases import Lease
 from gateway.store.messages import StoredMessage
 from gateway.store.migrate import ensure_schema
 from gateway.supervisor import ChannelRunner
@@ -66,9 +67,7 @@ class Gateway:
 
     def _wire(self, parsers: Mapping[str, Parser]) -> None:
         settings, batch = self.settings, self.settings.pipeline.batch
-        profiles = {
-            name: Profile(own_addresses=section.settings.own_addresses()) for name, section in settings.channels.items()
-        }
+        profiles = {name: section.settings.profile() for name, section in settings.channels.items()}
         self._answer_wanted = {name: asyncio.Event() for name in settings.channels}
         self._events = Handover[OutboxEvent](self._read_outbox, batch * HANDOVER_BATCHES, self.clock)
         self._inbox = Handover[StoredMessage](self._read_inbox, batch * HANDOVER_BATCHES, self.clock)
@@ -147,16 +146,19 @@ class Gateway:
         logger.info(Log.STOPPED)
 
 
-def _answer_stage(channel: Channel, *, section: ChannelSection, gateway: Gateway, wanted: asyncio.Event) -> AnswerStage:
+def _answer_stage(
+    channel: Channel, lease: Lease | None, *, section: ChannelSection, gateway: Gateway, wanted: asyncio.Event
+) -> AnswerStage:
     return AnswerStage(
         section.name,
         channel,
-        resend_after_crash=section.plugin.resend_after_crash,
+        after_crash=section.plugin.after_crash,
         wanted=wanted,
         store=gateway.store,
         settings=gateway.settings.answers,
         clock=gateway.clock,
         metrics=gateway.metrics,
+        lease=lease,
     )
 
 

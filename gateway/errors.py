@@ -5,8 +5,10 @@ GatewayError
 │   ├── StoreUnavailable
 │   ├── BrokerUnavailable
 │   ├── ChannelUnavailable
-│   │   └── MaybeSent    … while an answer was being sent; nobody knows whether it went out
-│   └── NotSent          one answer could not be sent now; the channel itself works
+│   │   ├── MaybeSent    … while an answer was being sent; nobody knows whether it went out
+│   │   └── LeaseLost    another process has taken the channel over
+│   ├── NotSent          one answer could not be sent now; the channel itself works
+│   └── Throttled        the other side takes nothing more before a moment; nothing was tried
 ├── NeedsOperator        nothing gets better without a person; the sentence says what to do
 │   ├── SettingsError
 │   ├── SchemaMismatch
@@ -42,6 +44,23 @@ class MaybeSent(ChannelUnavailable):
 
 class NotSent(Retry):
     """This answer could not be sent now, while the channel works; it is tried again later."""
+
+
+class LeaseLost(ChannelUnavailable):
+    """Another process reads this channel's source now; nothing is written for it here any more."""
+
+
+class Throttled(Retry):
+    """No answer can be sent before a moment: a budget is used up. It counts as no attempt.
+
+    Args:
+        reason: A sentence for operators.
+        seconds: How long to wait.
+    """
+
+    def __init__(self, reason: str, seconds: float) -> None:
+        super().__init__(reason)
+        self.seconds = seconds
 
 
 class NeedsOperator(GatewayError):

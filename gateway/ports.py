@@ -3,7 +3,7 @@
 A channel package needs this module, :mod:`gateway.model` and :mod:`gateway.errors`, and nothing else of the kernel.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -46,6 +46,8 @@ class OutgoingAnswer:
     to: str
     text: str
     attempt: int
+    reply_to: str = ""
+    """The external id of the message that it answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +86,14 @@ class Channel(Protocol):
         """Waits for messages and returns a bounded batch of them, or an empty one now and then."""
         ...
 
-    async def release(self, delivery: Delivery) -> None:
+    async def release(self, delivery: Delivery, new: Collection[str]) -> None:
         """Lets the source forget a batch. Called only after its bytes have been committed.
 
         What cannot be released simply comes again; the unique key drops it then, and it is released again.
+
+        Args:
+            delivery: The batch.
+            new: The external ids of its messages that were not in custody before.
         """
         ...
 
@@ -104,6 +110,80 @@ class Channel(Protocol):
         ...
 
 
+@runtime_checkable
+class LooksBack(Protocol):
+    """A channel that can find out whether an answer went out before a crash."""
+
+    async def find_sent(self, answer: OutgoingAnswer) -> Sent | None:
+        """Looks for an answer among what the source holds of us. Raises as ``send`` does."""
+        ...
+
+
+GapState = Literal["open", "closed", "recovered", "lost"]
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A time in which a source may have had messages that did not come the usual way.
+
+    Attributes:
+        path: Which way of several it concerns, such as *stream*; with ``since`` the gap's identity.
+        state: *open* while it goes on; *closed* when it is over and nobody has looked into it; *recovered* once
+            everything in it was fetched another way; *lost* where that has become impossible.
+        reason: A sentence for operators.
+        found: Messages that came only the other way.
+    """
+
+    path: str
+    since: datetime
+    until: datetime | None
+    state: GapState
+    reason: str
+    found: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A message of the channel that is in custody, with its raw bytes."""
+
+    id: str
+    external_id: str
+    raw: bytes
+    received_at: datetime
+
+
+class ChannelStore(Protocol):
+    """What a channel keeps in the database from one life to the next.
+
+    Each call is one transaction. All raise StoreUnavailable; those that write raise LeaseLost when another process
+    has taken the channel over.
+    """
+
+    async def load(self, name: str) -> str | None:
+        """The value that was saved under a name, or None."""
+        ...
+
+    async def save(self, values: Mapping[str, str]) -> None:
+        """Saves values under their names, all or none."""
+        ...
+
+    async def gaps(self) -> tuple[Gap, ...]:
+        """The gaps that are open or closed, oldest first."""
+        ...
+
+    async def record_gaps(self, gaps: Sequence[Gap]) -> None:
+        """Writes gaps down; one with the same path and beginning is replaced."""
+        ...
+
+    async def kept(self, since: datetime, after: str, limit: int) -> tuple[Kept, ...]:
+        """Messages that came since and are not emptied, in the order of their ids, from behind the id ``after``."""
+        ...
+
+    async def attempted_since(self, since: datetime) -> int:
+        """How many answers this channel has sent, or may have sent, since."""
+        ...
+
+
 class ChannelSettings(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
     """What every channel's section holds. A channel adds its own settings in a subclass."""
 
@@ -116,17 +196,20 @@ class ChannelSettings(BaseModel, extra="forbid", frozen=True, allow_inf_nan=Fals
             SettingsError: It is not; the key is that of the setting, without the channel's path.
         """
 
-    def own_addresses(self) -> frozenset[str]:
-        """The addresses under which citizens know this channel: never answered, never a reporter."""
-        return frozenset()
+    def profile(self) -> "Profile":
+        """What the parser has to know of this channel."""
+        return Profile()
 
 
 class ChannelFactory(Protocol):
     """Makes a channel from its section of the settings."""
 
-    def __call__(self, name: str, settings: Any) -> Channel:  # noqa: ANN401 - each plug-in has its own class
+    def __call__(self, name: str, settings: Any, store: ChannelStore, /) -> Channel:  # noqa: ANN401 - its own class
         """``settings`` is an instance of the plug-in's own settings class."""
         ...
+
+
+AfterCrash = Literal["resend", "look", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,19 +218,28 @@ class ChannelPlugin:
 
     settings: type[ChannelSettings]
     create: ChannelFactory
-    resend_after_crash: bool
-    """Whether an answer that was being sent when the process died may go once more (else it is *unknown*)."""
+    after_crash: AfterCrash
+    """What becomes of an answer that was being sent when the process died: it goes once more, or the channel
+    :class:`LooksBack` whether it went out, or it is *unknown*."""
     sample_name: str
     """The name of its section in the sample settings."""
     sample: Mapping[str, Any]
     """Values that the sample settings show for it."""
+    one_reader: bool = False
+    """Whether several hosts can reach the source but only one may read it: it is then held by a lease."""
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What a parser has to know of the channel that a message came through."""
+    """What a parser has to know of the channel that a message came through.
+
+    Attributes:
+        own_addresses: The addresses under which citizens know this channel: never answered, never a reporter.
+        options: Whatever else the channel's settings tell its parser.
+    """
 
     own_addresses: frozenset[str] = frozenset()
+    options: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,12 +268,44 @@ class DeliveryNotice:
     at: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """The message is one version of a message that its author may edit.
+
+    Attributes:
+        external_ids: The ids of all versions up to this one, the first version's first.
+        number: From 1.
+    """
+
+    external_ids: tuple[str, ...]
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """The message says that another one is gone from its source, or must no longer be shown.
+
+    Attributes:
+        external_id: The other one's.
+        reason: What has happened to it there, as the end of a sentence; no text of the message.
+    """
+
+    external_id: str
+    reason: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parsed:
     """What a message says, before anyone has decided what to do with it.
 
     Attributes:
         not_a_report: Why this is no report (a promotion, a one-time code), or None.
+        held: Why an operator has to decide whether this is a report, or None.
+        reply_to: The external id of the message, or the reference of the answer of ours, that this replies to.
+            It becomes an update when that belongs to a report of the same reporter.
+        revision: Which version of its message this is, where the source lets people edit.
+        withdrawal: Set when the message is no report but says that another is gone.
+        completes: The external id of a message whose attachments are described here: their files were fetched.
         answerable: Whether the sender may be answered by a machine.
         part: Set when the message is one part of a longer one and was parsed alone.
         missing: The numbers of the parts that were not there when the parts were parsed together.
@@ -199,6 +323,11 @@ class Parsed:
     visibility: Visibility = "public"
     trust: Mapping[str, Any] = field(default_factory=dict)
     not_a_report: str | None = None
+    held: str | None = None
+    reply_to: str | None = None
+    revision: Revision | None = None
+    withdrawal: Withdrawal | None = None
+    completes: str | None = None
     answerable: bool = True
     part: PartOf | None = None
     delivery: DeliveryNotice | None = None

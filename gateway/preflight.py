@@ -9,6 +9,7 @@ from gateway.errors import GatewayError, NeedsOperator, SettingsError
 from gateway.publishers import make_publisher
 from gateway.settings import ChannelSection, Settings
 from gateway.store import Store
+from gateway.store.channel_store import StoredChannel
 from gateway.store.migrate import ensure_schema
 
 CHANNEL_TIMEOUT: Final = 120.0
@@ -30,7 +31,7 @@ async def check_everything(settings: Settings) -> list[Result]:
         await _try("store", store, lambda: _check_store(settings)),
         await _try("queue", queue, lambda: _check_queue(settings)),
         *[
-            await _try(f"channels.{section.name}", section.settings.type, _opener(section))
+            await _try(f"channels.{section.name}", section.settings.type, _opener(settings, section))
             for section in settings.channels.values()
         ],
     ]
@@ -81,12 +82,13 @@ async def _check_queue(settings: Settings) -> None:
         await publisher.close()
 
 
-def _opener(section: ChannelSection) -> Callable[[], Awaitable[None]]:
+def _opener(settings: Settings, section: ChannelSection) -> Callable[[], Awaitable[None]]:
     async def opened() -> None:
         problem = missing(section)
         if problem is not None:
             raise problem
-        channel = section.plugin.create(section.name, section.settings)
+        store = Store(settings.store.url)
+        channel = section.plugin.create(section.name, section.settings, StoredChannel(store, section.name))
         try:
             async with asyncio.timeout(CHANNEL_TIMEOUT):
                 await channel.open()
@@ -95,6 +97,7 @@ def _opener(section: ChannelSection) -> Callable[[], Awaitable[None]]:
                 raise NeedsOperator(health.reason)
         finally:
             await channel.close()
+            await store.close()
 
     return opened
 

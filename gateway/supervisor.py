@@ -1,6 +1,9 @@
 """Keeps everything running: each channel restarted with a back-off, and apart from all others."""
 
 import asyncio
+import os
+import secrets
+import socket
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
@@ -12,13 +15,18 @@ from gateway.settings import ChannelSection
 from gateway.stages.answer import AnswerStage
 from gateway.stages.loop import Backoff, Board, repeat, report_failure
 from gateway.stages.receive import Custody, ReceiveStage
-from gateway.store import Store, channel_states
+from gateway.store import Store, channel_states, leases
 from gateway.store.channel_states import ChannelRow
+from gateway.store.channel_store import StoredChannel
+from gateway.store.leases import Lease
 from gateway.telemetry import Log, logger
 
 HEALTH_SECONDS: Final = 5.0
 OPEN_TIMEOUT: Final = 180.0
 CLOSE_TIMEOUT: Final = 10.0
+LEASE_SECONDS: Final = 15.0
+"""How long a source stays with a process that no longer says that it lives."""
+
 _STORE_TROUBLE: Final = (StoreUnavailable, StoreFull)
 
 
@@ -37,7 +45,7 @@ class ChannelRunner:
         self,
         section: ChannelSection,
         custody: Custody,
-        answers: Callable[[Channel], AnswerStage],
+        answers: Callable[[Channel, Lease | None], AnswerStage],
         store: Store,
         board: Board,
     ) -> None:
@@ -49,6 +57,8 @@ class ChannelRunner:
         self._name = section.name
         self._backoff = Backoff(first=0.5)
         self._last_health: Health | None = None
+        self._standby = False
+        self._holder = f"{socket.gethostname()[:32]}:{os.getpid()}:{secrets.token_hex(4)}"
 
     async def run(self) -> None:
         """Runs until cancelled."""
@@ -63,18 +73,50 @@ class ChannelRunner:
                 await health
 
     async def _run_once(self) -> None:
-        self._channel = self._section.plugin.create(self._name, self._section.settings)
+        try:
+            lease = await self._acquire() if self._section.plugin.one_reader else None
+            await self._run_held(lease)
+        except* Exception as group:  # noqa: BLE001 - whatever a channel does, it is opened anew
+            self._fail(group)
+
+    async def _run_held(self, lease: Lease | None) -> None:
+        state = StoredChannel(self._store, self._name, lease)
+        channel = self._section.plugin.create(self._name, self._section.settings, state)
         try:
             if self._component not in self._board.conditions:  # else the reason of the last failure stays
                 self._show(Health("down", "Opening."))
-            await self._open(self._channel)
-            await self._work(self._channel)
-        except* Exception as group:  # noqa: BLE001 - whatever a channel does, it is opened anew
-            self._fail(group)
+            async with asyncio.TaskGroup() as tasks:
+                keeping = tasks.create_task(self._keep(lease))
+                await self._open(channel)
+                await self._work(channel, lease)
+                keeping.cancel()
         finally:
             with suppress(Exception):
                 async with asyncio.timeout(CLOSE_TIMEOUT):
-                    await self._channel.close()
+                    await channel.close()
+            if lease is not None:
+                with suppress(Exception):
+                    async with asyncio.timeout(CLOSE_TIMEOUT), self._store.write() as connection:
+                        await leases.release(connection, lease)
+
+    async def _acquire(self) -> Lease:
+        """Waits until this process may read the source."""
+        while True:
+            async with self._store.write() as connection:
+                lease = await leases.acquire(connection, self._name, self._holder, LEASE_SECONDS)
+            self._standby = lease is None
+            if lease is not None:
+                return lease
+            self._show(Health("paused", "Another gateway reads this source; this one takes over when that one dies."))
+            await asyncio.sleep(LEASE_SECONDS / 3)
+
+    async def _keep(self, lease: Lease | None) -> None:
+        """Says again and again that this process lives. Ends with LeaseLost when another one took over."""
+        while lease is not None:
+            await asyncio.sleep(LEASE_SECONDS / 3)
+            with suppress(*_STORE_TROUBLE):  # what is written meanwhile fails as well, and says why
+                async with self._store.write() as connection:
+                    await leases.renew(connection, lease, LEASE_SECONDS)
 
     async def _open(self, channel: Channel) -> None:
         try:
@@ -84,9 +126,9 @@ class ChannelRunner:
             message = f"The channel did not open within {OPEN_TIMEOUT:g} s."
             raise ChannelUnavailable(message) from error
 
-    async def _work(self, channel: Channel) -> None:
-        receive = ReceiveStage(self._name, self._section.settings.type, channel, self._custody)
-        answers = self._answers(channel)
+    async def _work(self, channel: Channel, lease: Lease | None) -> None:
+        receive = ReceiveStage(self._name, self._section.settings.type, channel, self._custody, lease)
+        answers = self._answers(channel, lease)
 
         async def receive_step() -> None:
             await receive.step()
@@ -126,7 +168,7 @@ class ChannelRunner:
 
     async def _save_health(self) -> None:
         condition = self._board.conditions.get(self._component)
-        if condition is not None and self._last_health is not None:
+        if condition is not None and self._last_health is not None and not self._standby:
             row = ChannelRow(
                 name=self._name,
                 type=self._section.settings.type,

@@ -3,16 +3,18 @@
 import asyncio
 import json
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from gateway.errors import BrokerUnavailable, ChannelUnavailable, Quarantine
-from gateway.model import Reporter
+from gateway.model import Attachment, Reporter
 from gateway.ports import (
+    AfterCrash,
     ChannelPlugin,
     ChannelSettings,
+    ChannelStore,
     Delivery,
     DeliveryNotice,
     Health,
@@ -23,7 +25,9 @@ from gateway.ports import (
     Profile,
     PublishResult,
     RawMessage,
+    Revision,
     Sent,
+    Withdrawal,
 )
 
 FAKE_TYPE = "fake"
@@ -147,7 +151,7 @@ class FakeChannel:
         messages = tuple(self.inbox.values())[: self.batch]
         return Delivery(messages, [message.external_id for message in messages])
 
-    async def release(self, delivery: Delivery) -> None:
+    async def release(self, delivery: Delivery, new: Collection[str]) -> None:  # noqa: ARG002 - the port's
         await self._call("release")
         for external_id in delivery.handle:
             self.inbox.pop(external_id, None)
@@ -187,14 +191,14 @@ class FakeChannels:
 
     by_name: dict[str, FakeChannel] = field(default_factory=dict)
 
-    def create(self, name: str, settings: Any) -> FakeChannel:
+    def create(self, name: str, settings: Any, _store: ChannelStore | None = None) -> FakeChannel:
         """As ``ChannelPlugin.create``."""
         assert isinstance(settings, FakeSettings)
         return self.by_name.setdefault(name, FakeChannel())
 
-    def plugin(self, *, resend_after_crash: bool = True) -> ChannelPlugin:
+    def plugin(self, *, after_crash: AfterCrash = "resend", one_reader: bool = False) -> ChannelPlugin:
         """What an entry point would name."""
-        return ChannelPlugin(FakeSettings, self.create, resend_after_crash, "fake-1", {})
+        return ChannelPlugin(FakeSettings, self.create, after_crash, "fake-1", {}, one_reader=one_reader)
 
 
 def fake_raw(text: str = "Jalan rusak", sender: str = "+6281100000001", **fields: Any) -> bytes:
@@ -214,8 +218,9 @@ class PoisonError(Exception):
 def fake_parse(raws: Sequence[bytes | None], profile: Profile) -> Parsed:  # noqa: ARG001 - a parser's signature
     """A parser that does what the message says.
 
-    ``quarantine`` and ``poison`` make it raise; ``not_a_report``, ``answerable``, ``part`` (group, number, total) and
-    ``delivery`` (reference, outcome) become what ``Parsed`` has of the name.
+    ``quarantine`` and ``poison`` make it raise; ``not_a_report``, ``held``, ``answerable``, ``references``,
+    ``reply_to``, ``completes``, ``part`` (group, number, total), ``delivery`` (reference, outcome), ``revision`` (ids,
+    number), ``withdrawal`` (id, reason) and ``files`` (url, hash or None) become what ``Parsed`` has of the name.
     """
     found: list[Mapping[str, Any]] = [json.loads(raw) for raw in raws if raw is not None]
     first = found[0]
@@ -226,6 +231,8 @@ def fake_parse(raws: Sequence[bytes | None], profile: Profile) -> Parsed:  # noq
     alone = len(raws) == 1
     part = first.get("part") if alone else None
     delivery = first.get("delivery")
+    revision = first.get("revision")
+    withdrawal = first.get("withdrawal")
     return Parsed(
         reporter=Reporter(address=first["sender"], kind="phone", name=first.get("name")),
         text=" ".join("…" if raw is None else json.loads(raw)["text"] for raw in raws),
@@ -234,6 +241,16 @@ def fake_parse(raws: Sequence[bytes | None], profile: Profile) -> Parsed:  # noq
         answerable=first.get("answerable", True),
         part=PartOf(part[0], part[1], part[2], first["text"][:32]) if part else None,
         delivery=DeliveryNotice(delivery[0], first["sender"], delivery[1], None) if delivery else None,
+        held=first.get("held"),
+        references=tuple(first.get("references", ())),
+        reply_to=first.get("reply_to"),
+        completes=first.get("completes"),
+        revision=Revision(tuple(revision[0]), revision[1]) if revision else None,
+        withdrawal=Withdrawal(*withdrawal) if withdrawal else None,
+        attachments=tuple(
+            Attachment(name=None, media_type="image/jpeg", size=0, sha256=digest, url=url)
+            for url, digest in first.get("files", ())
+        ),
     )
 
 

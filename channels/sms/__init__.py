@@ -6,8 +6,8 @@ from gateway.ports import ChannelPlugin
 
 CHANNEL = ChannelPlugin(
     settings=SmsSettings,
-    create=SmsChannel,
-    resend_after_crash=True,
+    create=lambda name, settings, _store: SmsChannel(name, settings),
+    after_crash="resend",
     sample_name="sms-1708",
     sample={"device": "/dev/ttyUSB0", "number": "1708", "pin": "file:/run/secrets/pin"},
 )

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from collections.abc import Collection
 from contextlib import suppress
 from typing import Any, Final
 
@@ -156,7 +157,7 @@ class SmsChannel:
             async with asyncio.timeout(until):
                 await self._look_now.wait()
 
-    async def release(self, delivery: Delivery) -> None:
+    async def release(self, delivery: Delivery, _new: Collection[str]) -> None:
         """Deletes a batch from the phone. What cannot be deleted is read again, known again, and tried again."""
         slots: list[Slot] = list(delivery.handle)
         done = 0

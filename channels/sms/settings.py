@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from gateway.errors import SettingsError
-from gateway.ports import ChannelSettings
+from gateway.ports import ChannelSettings, Profile
 from gateway.secret import Secret
 
 
@@ -51,6 +51,6 @@ class SmsSettings(ChannelSettings):
         if not Path(self.device).exists():
             raise SettingsError("device", f"{self.device} does not exist; plug the modem in, or correct the setting")
 
-    def own_addresses(self) -> frozenset[str]:
+    def profile(self) -> Profile:
         """The number that this modem answers from."""
-        return frozenset({self.number})
+        return Profile(own_addresses=frozenset({self.number}))

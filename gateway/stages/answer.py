@@ -6,12 +6,16 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from gateway.clock import Clock, to_milliseconds
-from gateway.errors import ChannelUnavailable, MaybeSent, NotSent, Refused
-from gateway.ports import Channel, OutgoingAnswer, Sent
+from gateway.errors import ChannelUnavailable, MaybeSent, NotSent, Refused, Retry, Throttled
+from gateway.ports import AfterCrash, Channel, LooksBack, OutgoingAnswer, Sent
 from gateway.settings.model import AnswerSettings
-from gateway.store import Store
+from gateway.store import Store, leases
 from gateway.store import answers as answer_rows
+from gateway.store.answers import DueAnswer
+from gateway.store.leases import Lease
 from gateway.telemetry import Log, Metrics, logger
 
 POLL_SECONDS: Final = 5.0
@@ -23,11 +27,16 @@ RETRY_CAP: Final = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class _Attempt:
-    """What became of one attempt: sent, perhaps sent, to be tried again at ``retry_at`` (ms), or failed for good."""
+    """What became of one attempt.
 
-    answer: OutgoingAnswer
+    Sent, perhaps sent, not there after all, to be tried again at ``retry_at`` (ms), or failed for good.
+    """
+
+    due: DueAnswer
     sent: Sent | None = None
     maybe_sent: bool = False
+    not_there: bool = False
+    put_off: bool = False
     failure: str = ""
     retry_at: int | None = None
 
@@ -38,12 +47,13 @@ class AnswerStage:
     Args:
         name: The channel's name.
         channel: Where answers go out.
-        resend_after_crash: Whether an answer that was under way when the process died may go once more.
+        after_crash: What becomes of an answer that was under way when the process died.
         wanted: Set when an answer was queued for this channel.
         store: The database.
         settings: Limits of age and attempts.
         clock: Tells what is due.
         metrics: Counts.
+        lease: The lease under which the channel is held, if it needs one.
     """
 
     def __init__(  # noqa: PLR0913 - each is a part of the machine, wired once
@@ -51,23 +61,26 @@ class AnswerStage:
         name: str,
         channel: Channel,
         *,
-        resend_after_crash: bool,
+        after_crash: AfterCrash,
         wanted: asyncio.Event,
         store: Store,
         settings: AnswerSettings,
         clock: Clock,
         metrics: Metrics,
+        lease: Lease | None = None,
     ) -> None:
         self._name = name
         self._channel = channel
-        self._resend_after_crash = resend_after_crash
+        self._after_crash = after_crash
         self._wanted = wanted
         self._store = store
         self._settings = settings
         self._clock = clock
         self._metrics = metrics
+        self._lease = lease
         self._recovered = False
         self._to_record: _Attempt | None = None
+        self._resume_at = clock.monotonic()
 
     async def step(self) -> None:
         """Sends the next answer, or waits for one."""
@@ -76,61 +89,105 @@ class AnswerStage:
         if self._to_record is not None:
             await self._record(self._to_record)
         self._wanted.clear()
-        answer = await self._claim()
-        if answer is not None:
-            await self._send(answer)
-            return
+        due = await self._claim()
+        if due is None:
+            await self._wait()
+        elif due.unsure:
+            await self._look(due)
+        else:
+            await self._send(due)
+
+    async def _recover(self) -> None:
+        async with self._store.write() as connection:
+            await leases.check(connection, self._lease)
+            now = to_milliseconds(self._clock.now())
+            await answer_rows.recover(connection, self._name, self._after_crash, now)
+        self._recovered = True
+
+    async def _wait(self) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(POLL_SECONDS):
                 await self._wanted.wait()
 
-    async def _recover(self) -> None:
-        async with self._store.write() as connection:
-            await answer_rows.recover(connection, self._name, resend=self._resend_after_crash)
-        self._recovered = True
-
-    async def _claim(self) -> OutgoingAnswer | None:
+    async def _claim(self) -> DueAnswer | None:
         now = self._clock.now()
         too_old = to_milliseconds(now - timedelta(hours=self._settings.max_age_hours))
         async with self._store.write() as connection:
+            await leases.check(connection, self._lease)
             expired = await answer_rows.expire(connection, self._name, too_old)
-            answer = await answer_rows.next_due(connection, self._name, to_milliseconds(now))
+            due = None
+            if self._clock.monotonic() >= self._resume_at:
+                due = await answer_rows.next_due(connection, self._name, to_milliseconds(now))
         self._metrics.answers.labels(self._name, "expired").inc(expired)
-        return answer
+        return due
 
-    async def _send(self, answer: OutgoingAnswer) -> None:
+    async def _look(self, due: DueAnswer) -> None:
+        """Finds out whether an answer went out before a crash, so that it never goes twice."""
+        if not isinstance(self._channel, LooksBack):
+            message = f"The channel {self._name} cannot look back; its plug-in says that it can."
+            raise TypeError(message)
+        try:
+            sent = await self._channel.find_sent(due.answer)
+        except Throttled as error:
+            await self._put_off(due, error)
+        except Retry as error:
+            await self._record(_Attempt(due, put_off=True, failure=str(error), retry_at=self._retry_at(due.answer)))
+        else:
+            await self._record(_Attempt(due, sent=sent, not_there=sent is None))
+
+    async def _send(self, due: DueAnswer) -> None:
+        answer = due.answer
         try:
             sent = await self._channel.send(answer)
         except Refused as error:
-            await self._record(_Attempt(answer, failure=str(error)))
+            await self._record(_Attempt(due, failure=str(error)))
+        except Throttled as error:
+            await self._put_off(due, error)
         except MaybeSent:
-            await self._record(_Attempt(answer, maybe_sent=True))
-            raise
+            await self._record(_Attempt(due, maybe_sent=True, retry_at=self._retry_at(answer)))
+            if self._after_crash != "look":
+                raise
         except (ChannelUnavailable, NotSent) as error:
             last = answer.attempt >= self._settings.max_attempts
-            pause = timedelta(seconds=min(RETRY_CAP, RETRY_FIRST * 2.0 ** (answer.attempt - 1)))
-            retry_at = None if last else to_milliseconds(self._clock.now() + pause)
-            await self._record(_Attempt(answer, failure=str(error), retry_at=retry_at))
+            retry_at = None if last else self._retry_at(answer)
+            await self._record(_Attempt(due, failure=str(error), retry_at=retry_at))
             if isinstance(error, ChannelUnavailable):
                 raise
         else:
-            await self._record(_Attempt(answer, sent=sent))
+            await self._record(_Attempt(due, sent=sent))
+
+    async def _put_off(self, due: DueAnswer, error: Throttled) -> None:
+        """Nothing can be sent for a while, this answer or any other."""
+        self._resume_at = self._clock.monotonic() + error.seconds
+        until = to_milliseconds(self._clock.now() + timedelta(seconds=error.seconds))
+        await self._record(_Attempt(due, put_off=True, failure=str(error), retry_at=until))
+
+    def _retry_at(self, answer: OutgoingAnswer) -> int:
+        pause = timedelta(seconds=min(RETRY_CAP, RETRY_FIRST * 2.0 ** min(answer.attempt - 1, 16)))
+        return to_milliseconds(self._clock.now() + pause)
 
     async def _record(self, attempt: _Attempt) -> None:
         """Writes down what became of an attempt; kept in hand until that is committed."""
         self._to_record = attempt
-        answer = attempt.answer
         async with self._store.write() as connection:
-            if attempt.sent is not None:
-                at = to_milliseconds(self._clock.now())
-                await answer_rows.mark_sent(connection, answer.id, self._name, attempt.sent.references, at)
-            elif attempt.maybe_sent:
-                await answer_rows.mark_maybe_sent(connection, answer.id, resend=self._resend_after_crash)
-            else:
-                await answer_rows.mark_unsent(connection, answer.id, attempt.failure, attempt.retry_at)
+            await self._write(connection, attempt)
         self._to_record = None
         if attempt.sent is not None:
             self._metrics.answers.labels(self._name, "sent").inc()
-        elif attempt.retry_at is None and not attempt.maybe_sent:
+        elif attempt.retry_at is None and not attempt.not_there:
             self._metrics.answers.labels(self._name, "failed").inc()
-            logger.warning(Log.ANSWER_FAILED, answer=answer.id, channel=self._name, reason=attempt.failure)
+            logger.warning(Log.ANSWER_FAILED, answer=attempt.due.answer.id, channel=self._name, reason=attempt.failure)
+
+    async def _write(self, connection: AsyncConnection, attempt: _Attempt) -> None:
+        answer, retry_at = attempt.due.answer, attempt.retry_at
+        if attempt.sent is not None:
+            at = to_milliseconds(self._clock.now())
+            await answer_rows.mark_sent(connection, answer.id, self._name, attempt.sent.references, at)
+        elif attempt.not_there:
+            await answer_rows.mark_not_there(connection, answer)
+        elif attempt.maybe_sent and retry_at is not None:
+            await answer_rows.mark_maybe_sent(connection, answer, self._after_crash, retry_at)
+        elif attempt.put_off and retry_at is not None:
+            await answer_rows.put_off(connection, attempt.due, attempt.failure, retry_at)
+        else:
+            await answer_rows.mark_unsent(connection, answer, attempt.failure, retry_at)

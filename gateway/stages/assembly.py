@@ -6,7 +6,7 @@ of a group, complete or not, is the group's, and later parts amend it.
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -153,11 +153,6 @@ def for_parts(assembled: Assembled, outcome: Outcome, *, only_fresh: bool) -> It
                 part_number=part.number,
                 part_content=part.content,
             )
-
-
-def last_outcomes(outcomes: Iterable[Outcome]) -> list[Outcome]:
-    """The last outcome of each message: a part that completes its group is written once."""
-    return list({outcome.id: outcome for outcome in outcomes}.values())
 
 
 def _key(channel: str, group: str) -> str:

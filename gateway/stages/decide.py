@@ -1,27 +1,42 @@
 """Decides one batch inside one transaction: what each message becomes, and the rows that follow from it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Literal
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.clock import from_milliseconds, to_milliseconds
-from gateway.decisions import Identity, is_report, new_report, receipt_text, sha256_of
+from gateway.decisions import (
+    Identity,
+    Source,
+    new_report,
+    newest_versions,
+    receipt_text,
+    same_reporter,
+    sha256_of,
+    verdict,
+)
 from gateway.identifiers import uuid7
-from gateway.model import Parts, Report, encode
-from gateway.ports import DeliveryNotice, Parsed, PartOf
+from gateway.model import Parts, Report
+from gateway.ports import DeliveryNotice, Parsed, PartOf, Withdrawal
 from gateway.settings import Settings
 from gateway.stages import assembly
+from gateway.stages.amend import Amendment
 from gateway.stages.assembly import Assembled, Assembly
+from gateway.stages.links import find_links, linked_ids
 from gateway.stages.understand import Understanding, Unparsable
 from gateway.stages.writes import Writes, fresh_tracking_ids
 from gateway.store import answers as answer_rows
+from gateway.store import messages as message_rows
 from gateway.store import reports as report_rows
 from gateway.store.answers import NewAnswer
-from gateway.store.messages import DecisionName, Outcome, StoredMessage
+from gateway.store.messages import DecisionName, MessageState, Outcome, StoredMessage
 from gateway.store.reports import Published
 from gateway.telemetry import Log, logger
+
+_OPEN = ("received", "assembling", "held", "quarantined")
 
 Understood = tuple[StoredMessage, Parsed | Unparsable]
 """A message and what the parser made of it."""
@@ -53,6 +68,7 @@ class BatchDecision:
         self._understanding = understanding
         self._writes = writes
         self._broken_groups = broken_groups
+        self._amendment = Amendment(understanding, writes)
 
     async def decide(self, connection: AsyncConnection, understood: Sequence[Understood]) -> None:
         """Decides messages that were parsed one by one."""
@@ -103,23 +119,32 @@ class BatchDecision:
         return ready
 
     async def _decide_ready(self, connection: AsyncConnection, ready: Sequence[_Ready]) -> None:
-        known_ids = {item.message.report_id for item in ready if item.message.report_id is not None}
-        known = await report_rows.find(connection, known_ids) if known_ids else {}
-        wanted = sum(is_report(item.parsed) and item.message.report_id not in known for item in ready)
-        tracking_ids = await fresh_tracking_ids(connection, wanted) if wanted else []
-        for item in ready:
-            published = known.get(item.message.report_id or "")
-            if published is not None:
-                self._amend(item, published)
-            elif is_report(item.parsed):
-                self._accept(item, tracking_ids.pop())
-            else:
-                self._settle(item, "ignored", None)
+        """Decides what stands alone together, and then one by one what may belong to a report."""
+        links = await find_links(connection, ready)
+        names = {item.message.external_id for item in ready}
+        dependents = [item for item in ready if _depends(item, links, names)]
+        chosen = {id(item) for item in dependents}
+        await self._decide_alone(connection, [item for item in ready if id(item) not in chosen])
+        for item in dependents:
+            await self._writes.flush(connection)  # each of them sees what was decided before
+            await self._decide_dependent(connection, item)
 
-    def _accept(self, item: _Ready, tracking_id: str) -> None:
+    async def _decide_alone(self, connection: AsyncConnection, items: Sequence[_Ready]) -> None:
+        """Decides messages on their own merits."""
+        verdicts = [verdict(item.parsed, accepted=item.message.accepted) for item in items]
+        wanted = sum(decision in ("report", "update") for decision in verdicts)
+        tracking_ids = await fresh_tracking_ids(connection, wanted) if wanted else []
+        for item, decision in zip(items, verdicts, strict=True):
+            if decision in ("report", "update"):
+                self._publish(item, tracking_ids.pop(), decision)
+            else:
+                self._settle(item, decision, None)
+
+    def _publish(self, item: _Ready, tracking_id: str, decision: Literal["report", "update"]) -> None:
         report = self._report(item, uuid7(), tracking_id)
-        self._writes.publish_new(report)
-        self._settle(item, "report", report.id)
+        self._writes.publish_new(report, "received" if decision == "report" else "updated")
+        self._settle(item, decision, report.id)
+        self._note_versions(item, report.id)
         if self._settings.answers.enabled and item.parsed.answerable:
             self._writes.answers.append(
                 NewAnswer(
@@ -133,27 +158,83 @@ class BatchDecision:
                 )
             )
 
-    def _amend(self, item: _Ready, published: Published) -> None:
-        """A late part, or a replay: only what differs from what was published is published."""
-        before = self._writes.amended.get(published.report.id, published)
-        if not is_report(item.parsed):
-            if not before.withdrawn:
-                self._writes.publish_change(before.report, "withdrawn", before)
-            self._settle(item, "ignored", before.report.id)
+    async def _decide_dependent(self, connection: AsyncConnection, item: _Ready) -> None:
+        if item.parsed.withdrawal is not None:
+            await self._withdraw(connection, item, item.parsed.withdrawal)
             return
-        after = self._report(item, before.report.id, before.report.tracking_id)
-        if before.withdrawn or encode(after) != encode(before.report):
-            self._writes.publish_change(after, "updated", before)
-        self._settle(item, "report" if item.assembled is None else "update", before.report.id)
+        links = await find_links(connection, [item])
+        own = item.message.report_id
+        candidates = [own] if own is not None else links[item.message.id]
+        known = await report_rows.find(connection, candidates) if candidates else {}
+        for report_id in candidates:
+            if report_id in known and (report_id == own or _may_amend(item.parsed, known[report_id])):
+                await self._amend(connection, item, known[report_id])
+                return
+        await self._decide_alone(connection, [item])
+
+    async def _amend(self, connection: AsyncConnection, item: _Ready, published: Published) -> None:
+        """An addition, another version, a late part, or a replay: what differs is published."""
+        report_id = published.report.id
+        in_hand = {item.message.id} if item.assembled is None else {part.message_id for part in item.assembled.parts}
+        sources = await self._amendment.sources(connection, report_id, in_hand)
+        own = item.message.report_id == report_id
+        is_first = own and (item.assembled is not None or item.message.external_id == published.report.external_id)
+        source = self._source(item, first=is_first)
+        if not is_first and not any(each.first for each in sources):
+            # What the report was made of is not here any more, or cannot be parsed: there is nothing to add to.
+            await self._stand_alone(connection, item, report_id if own else None)
+            return
+        self._amendment.publish_difference(published, [*sources, source])
+        self._note_versions(item, report_id)
+        decision, reason = self._share(item, source, sources)
+        self._settle(item, decision, report_id, reason)
+
+    def _share(self, item: _Ready, source: Source, others: Sequence[Source]) -> tuple[DecisionName, str | None]:
+        """What a message is to the report that it belongs to, and why."""
+        if item.parsed.not_a_report is not None and item.parsed.completes is None:
+            return "ignored", item.parsed.not_a_report
+        if source.first:
+            return ("report" if item.assembled is None else "update"), None
+        if source.id not in {each.id for each in newest_versions([*others, source])}:
+            return "ignored", "A newer version of this message is here."
+        return "update", None
+
+    async def _stand_alone(self, connection: AsyncConnection, item: _Ready, report_id: str | None) -> None:
+        if report_id is None:
+            await self._decide_alone(connection, [item])
+        else:
+            self._settle(item, "update", report_id)  # published with the report before, and nothing to compare it with
+
+    async def _withdraw(self, connection: AsyncConnection, item: _Ready, withdrawal: Withdrawal) -> None:
+        """The source no longer has a message: it is withdrawn, and what it said is removed."""
+        rows = await message_rows.by_external_ids(connection, item.message.channel, [withdrawal.external_id])
+        if not rows:
+            self._settle(item, "ignored", None, "The message that is gone was never here.")
+            return
+        message_id = rows[0].id
+        await message_rows.lock(connection, message_id)
+        (row,) = await message_rows.by_external_ids(connection, item.message.channel, [withdrawal.external_id])
+        known = await report_rows.find(connection, [row.report_id]) if row.report_id is not None else {}
+        for published in known.values():
+            await self._amendment.erase(connection, published, message_id)
+        await message_rows.erase(connection, message_id)
+        if row.state in _OPEN or known:
+            reason = f"It {withdrawal.reason}."
+            state: MessageState = "discarded" if row.state in ("held", "quarantined") else "processed"
+            self._writes.outcomes.append(
+                Outcome(message_id, state, "withdrawn", reason, row.report_id, self._writes.at)
+            )
+        self._settle(item, "withdrawn", row.report_id, withdrawal.reason)
+
+    def _note_versions(self, item: _Ready, report_id: str) -> None:
+        """Another version may come later, and may know this message by an earlier version's id only."""
+        revision = item.parsed.revision
+        if revision is not None and len(revision.external_ids) > 1:
+            self._writes.aliases |= {(item.message.channel, name, report_id) for name in revision.external_ids}
 
     def _report(self, item: _Ready, report_id: str, tracking_id: str) -> Report:
         message = item.message
-        parts: Parts | None = None
-        raws: list[bytes] = [message.raw]
-        if item.assembled is not None:
-            raws = [raw for raw in item.assembled.raws if raw is not None]
-            numbers = tuple(sorted(part.number for part in item.assembled.parts))
-            parts = Parts(total=item.assembled.group.total, present=numbers)
+        source = self._source(item, first=True)
         identity = Identity(
             id=report_id,
             tracking_id=tracking_id,
@@ -161,12 +242,23 @@ class BatchDecision:
             channel_type=message.channel_type,
             external_id=message.external_id,
             received_at=from_milliseconds(message.received_at),
-            raw_sha256=sha256_of(raws),
+            raw_sha256=source.raw_sha256,
         )
-        return new_report(item.parsed, identity, parts)
+        return new_report(item.parsed, identity, source.parts)
 
-    def _settle(self, item: _Ready, decision: DecisionName, report_id: str | None) -> None:
-        outcome = Outcome(item.message.id, "processed", decision, item.parsed.not_a_report, report_id, self._writes.at)
+    def _source(self, item: _Ready, *, first: bool) -> Source:
+        parts: Parts | None = None
+        raws: list[bytes] = [item.message.raw]
+        if item.assembled is not None:
+            raws = [raw for raw in item.assembled.raws if raw is not None]
+            numbers = tuple(sorted(part.number for part in item.assembled.parts))
+            parts = Parts(total=item.assembled.group.total, present=numbers)
+        return Source(item.message.id, item.message.external_id, first, item.parsed, parts, sha256_of(raws))
+
+    def _settle(self, item: _Ready, decision: DecisionName, report_id: str | None, reason: str | None = None) -> None:
+        state: MessageState = "held" if decision == "held" else "processed"
+        reason = reason or item.parsed.not_a_report or (item.parsed.held if decision == "held" else None)
+        outcome = Outcome(item.message.id, state, decision, reason, report_id, self._writes.at)
         self._writes.decided[item.message.channel, decision] += 1
         if item.assembled is None:
             self._writes.outcomes.append(outcome)
@@ -190,6 +282,23 @@ class BatchDecision:
             Outcome(message.id, "processed", "ignored", reason, message.report_id, self._writes.at)
         )
         self._writes.decided[message.channel, "ignored"] += 1
+
+
+def _depends(item: _Ready, links: Mapping[str, Sequence[str]], names: Collection[str]) -> bool:
+    """Whether a message may belong to a report that was published before, or to one of its own batch."""
+    return (
+        item.message.report_id is not None
+        or item.parsed.withdrawal is not None
+        or bool(links[item.message.id])
+        or any(name in names for name in linked_ids(item))
+    )
+
+
+def _may_amend(parsed: Parsed, published: Published) -> bool:
+    """Whether a message may add to a report: one that stands, by the one who wrote it."""
+    if published.withdrawn_at is not None or not same_reporter(published.report, parsed):
+        return False
+    return parsed.completes is not None or parsed.not_a_report is None or parsed.revision is not None
 
 
 def _as_one_message(assembled: Assembled) -> StoredMessage:

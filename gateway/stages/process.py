@@ -125,7 +125,6 @@ class ProcessStage:
             async with self._store.write() as connection:
                 claimed = {message.id for message in await message_rows.claim(connection, batch)}
                 await self._decision(writes).decide(connection, [pair for pair in understood if pair[0].id in claimed])
-                writes.outcomes = assembly.last_outcomes(writes.outcomes)
                 await writes.flush(connection)
         self._hand_on(writes)
 
@@ -174,14 +173,15 @@ class ProcessStage:
         return BatchDecision(self._settings, self._understanding, writes, self._broken_groups)
 
     def _hand_on(self, writes: Writes) -> None:
-        for group_id in writes.settled_groups:
+        for group_id in writes.settled:
             self._broken_groups.pop(group_id, None)
         for (channel, decision), count in writes.decided.items():
             self._metrics.decided.labels(channel, decision).inc(count)
-        self._to_publish.offer(writes.first_events())
-        if len(writes.events) > len(writes.new_reports):
+        first = writes.first_events()
+        self._to_publish.offer(first)
+        if len(writes.published) > len(first):
             self._to_publish.fall_behind()
-        for channel in {answer.channel for answer in writes.answers}:
+        for channel in writes.answering:
             if channel in self._answer_wanted:
                 self._answer_wanted[channel].set()
 

@@ -7,25 +7,35 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from gateway.clock import Clock, to_milliseconds
 from gateway.identifiers import uuid7
 from gateway.ports import Channel, Delivery, RawMessage
 from gateway.stages.handover import Handover
-from gateway.store import Store
+from gateway.store import Store, leases
 from gateway.store import messages as message_rows
 from gateway.store.engine import blames_a_value
+from gateway.store.leases import Lease
 from gateway.store.messages import StoredMessage
 from gateway.telemetry import Metrics
 
 EXTERNAL_ID_LENGTH: Final = 255
 
 
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """A batch in custody: the ids of its messages in the store, and the external ids of those that are new."""
+
+    ids: tuple[str, ...]
+    new: frozenset[str]
+
+
 @dataclass(slots=True, eq=False)
 class _Submission:
     messages: tuple[StoredMessage, ...]
-    committed: asyncio.Future[tuple[str, ...]] = field(
-        default_factory=lambda: asyncio.get_running_loop().create_future()
-    )
+    lease: Lease | None = None
+    committed: asyncio.Future[Committed] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
 class Custody:
@@ -53,15 +63,18 @@ class Custody:
         self.last_message_at: dict[str, int] = {}
         """When each channel last brought a new message, in milliseconds; only what this process has seen."""
 
-    async def commit(self, channel: str, channel_type: str, batch: Sequence[RawMessage]) -> tuple[str, ...]:
-        """Takes messages into custody; returns their ids in the store once they are committed.
+    async def commit(
+        self, channel: str, channel_type: str, batch: Sequence[RawMessage], lease: Lease | None = None
+    ) -> Committed:
+        """Takes messages into custody; returns once they are committed.
 
         Raises:
             StoreUnavailable: They are not committed; the source has to keep them.
             StoreFull: Likewise, until there is room.
+            LeaseLost: Likewise; another process reads this source now.
         """
         now = to_milliseconds(self._clock.now())
-        submission = _Submission(tuple(_stored(channel, channel_type, message, now) for message in batch))
+        submission = _Submission(tuple(_stored(channel, channel_type, message, now) for message in batch), lease)
         self._waiting.append(submission)
         self._wake.set()
         return await submission.committed
@@ -80,7 +93,7 @@ class Custody:
         if not group and not released:
             return
         try:
-            self._settle(group, await self._write(group, released))
+            await self._commit_together(group, released)
         except Exception as error:
             if released:
                 self.note_released(released)
@@ -92,6 +105,29 @@ class Custody:
             self._refuse(group, asyncio.CancelledError())
             raise
 
+    async def _commit_together(self, group: Sequence[_Submission], released: Sequence[str]) -> None:
+        """Commits a group, but for those whose lease another process has taken over."""
+        with self._metrics.commit_seconds.labels("receive").time():
+            async with self._store.write() as connection:
+                held = await self._with_their_lease(connection, group)
+                batch = [message for submission in held for message in submission.messages]
+                known = await message_rows.add(connection, batch) if batch else {}
+                if released:
+                    await message_rows.mark_released(connection, released, to_milliseconds(self._clock.now()))
+        self._settle(held, known)
+        for submission in group:
+            if submission not in held and submission.lease is not None:
+                self._refuse([submission], leases.lost(submission.lease.channel))
+
+    async def _with_their_lease(
+        self, connection: AsyncConnection, group: Sequence[_Submission]
+    ) -> Sequence[_Submission]:
+        needed = {submission.lease for submission in group if submission.lease is not None}
+        if not needed:
+            return group
+        held = await leases.still_held(connection, needed)
+        return [submission for submission in group if submission.lease is None or submission.lease in held]
+
     async def _commit_singly(self, group: Sequence[_Submission], error: Exception) -> None:
         """Something in a group cannot be stored: its own channel hears of it, and the others' messages are kept."""
         if len(group) == 1:
@@ -99,7 +135,7 @@ class Custody:
             return
         for submission in group:
             try:
-                self._settle([submission], await self._write([submission], []))
+                await self._commit_together([submission], [])
             except Exception as its_own:  # noqa: BLE001 - handed to the channel that waits for it
                 self._refuse([submission], its_own)
 
@@ -121,15 +157,6 @@ class Custody:
             self._wake.set()
         return group
 
-    async def _write(self, group: Sequence[_Submission], released: Sequence[str]) -> dict[str, str]:
-        batch = [message for submission in group for message in submission.messages]
-        with self._metrics.commit_seconds.labels("receive").time():
-            async with self._store.write() as connection:
-                known = await message_rows.add(connection, batch) if batch else {}
-                if released:
-                    await message_rows.mark_released(connection, released, to_milliseconds(self._clock.now()))
-        return known
-
     def _settle(self, group: Sequence[_Submission], known: dict[str, str]) -> None:
         fresh: list[StoredMessage] = []
         for submission in group:
@@ -142,7 +169,7 @@ class Custody:
                 self.last_message_at[channel] = new[-1].received_at
             fresh += new
             if not submission.committed.done():
-                submission.committed.set_result(ids)
+                submission.committed.set_result(Committed(ids, frozenset(message.external_id for message in new)))
         self._to_process.offer(fresh)
 
 
@@ -175,13 +202,17 @@ class ReceiveStage:
         channel_type: Its type.
         channel: The source.
         custody: Commits.
+        lease: The lease under which the source is held, if it needs one.
     """
 
-    def __init__(self, name: str, channel_type: str, channel: Channel, custody: Custody) -> None:
+    def __init__(
+        self, name: str, channel_type: str, channel: Channel, custody: Custody, lease: Lease | None = None
+    ) -> None:
         self._name = name
         self._type = channel_type
         self._channel = channel
         self._custody = custody
+        self._lease = lease
         self._in_hand: Delivery | None = None
 
     async def step(self) -> None:
@@ -189,9 +220,9 @@ class ReceiveStage:
         if self._in_hand is None:
             self._in_hand = await self._channel.receive()
         if self._in_hand.messages:
-            ids = await self._custody.commit(self._name, self._type, self._in_hand.messages)
+            committed = await self._custody.commit(self._name, self._type, self._in_hand.messages, self._lease)
             delivery, self._in_hand = self._in_hand, None
-            await self._channel.release(delivery)
-            self._custody.note_released(ids)
+            await self._channel.release(delivery, committed.new)
+            self._custody.note_released(committed.ids)
         else:
             self._in_hand = None

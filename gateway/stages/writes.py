@@ -20,7 +20,7 @@ from gateway.store.reports import Published
 
 @dataclass(slots=True)
 class Writes:
-    """Rows to be written. ``now`` is the time of the decision."""
+    """Rows to be written, and what has been written already. ``now`` is the time of the decision."""
 
     now: datetime
     outcomes: list[Outcome] = field(default_factory=list)
@@ -30,21 +30,27 @@ class Writes:
     answers: list[NewAnswer] = field(default_factory=list)
     groups: list[Group] = field(default_factory=list)
     settled_groups: dict[str, str | None] = field(default_factory=dict)
+    aliases: set[tuple[str, str, str]] = field(default_factory=set)
     decided: Counter[tuple[str, str]] = field(default_factory=Counter)
+    published: list[OutboxEvent] = field(default_factory=list)
+    settled: set[str] = field(default_factory=set)
+    """The groups that were settled, by id."""
+    answering: set[str] = field(default_factory=set)
+    """The channels that have something to send."""
 
     @property
     def at(self) -> int:
         """The time of the decision in milliseconds."""
         return to_milliseconds(self.now)
 
-    def publish_new(self, report: Report) -> None:
+    def publish_new(self, report: Report, kind: EventKind = "received") -> None:
         """A report that nobody has heard of yet."""
         self.new_reports.append(report)
-        self._add_event(report, "received", 1)
+        self._add_event(report, kind, 1)
 
     def publish_change(self, report: Report, kind: EventKind, known: Published) -> None:
         """What has become of a published report."""
-        change = Published(report, known.sequence + 1, withdrawn=kind == "withdrawn")
+        change = Published(report, known.sequence + 1, self.at if kind == "withdrawn" else None)
         self.amended[report.id] = change
         self._add_event(report, kind, change.sequence)
 
@@ -53,7 +59,7 @@ class Writes:
         self.events.append(OutboxEvent(event.id, report.id, sequence, routing_key(kind, report.channel), encode(event)))
 
     async def flush(self, connection: AsyncConnection) -> None:
-        """Writes everything, in an order that the foreign keys allow."""
+        """Writes what was collected since the last time, in an order that the foreign keys allow."""
         if self.new_reports:
             await reports.add(connection, self.new_reports)
         await reports.amend(connection, self.amended.values())
@@ -63,11 +69,22 @@ class Writes:
             await answers.add(connection, self.answers, self.at)
         await fragments.add(connection, self.groups)
         await fragments.settle(connection, self.settled_groups)
-        await messages.decide(connection, self.outcomes)
+        await reports.add_aliases(connection, self.aliases)
+        # A part that completes its group is decided twice; the last decision counts.
+        await messages.decide(connection, {outcome.id: outcome for outcome in self.outcomes}.values())
+        self._note_written()
+
+    def _note_written(self) -> None:
+        self.published += self.events
+        self.settled |= self.settled_groups.keys()
+        self.answering |= {answer.channel for answer in self.answers}
+        self.new_reports, self.events, self.answers = [], [], []
+        self.groups, self.outcomes = [], []
+        self.amended, self.settled_groups, self.aliases = {}, {}, set()
 
     def first_events(self) -> list[OutboxEvent]:
         """Events that no earlier event of their report can hold up."""
-        return [event for event in self.events if event.sequence == 1]
+        return [event for event in self.published if event.sequence == 1]
 
 
 async def fresh_tracking_ids(

@@ -1,17 +1,18 @@
 """Queries on ``answers``: what citizens are told, each at most once for one message."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy import ColumnElement, case, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from gateway.ports import OutgoingAnswer
+from gateway.ports import AfterCrash, OutgoingAnswer
 from gateway.store.sql import insert_new
-from gateway.store.tables import answer_parts, answers
+from gateway.store.tables import answer_parts, answers, messages
 
-AnswerState = Literal["queued", "sending", "sent", "delivered", "failed", "expired", "unknown"]
+AnswerState = Literal["queued", "sending", "unsure", "sent", "delivered", "failed", "expired", "unknown"]
+_NOBODY_KNOWS = "The gateway or the channel failed while this was being sent; nobody knows whether it arrived."
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,63 +50,85 @@ async def add(connection: AsyncConnection, new: Sequence[NewAnswer], at: int) ->
     )
 
 
-async def recover(connection: AsyncConnection, channel: str, *, resend: bool) -> int:
-    """Settles answers that were being sent when the process died. Returns how many.
-
-    Args:
-        connection: An open transaction.
-        channel: The channel's name.
-        resend: Whether one may go once more; else, and the second time, it becomes *unknown*.
-    """
+async def recover(connection: AsyncConnection, channel: str, after_crash: AfterCrash, now: int) -> int:
+    """Settles answers that were being sent when the process died, as the channel's plug-in says. Returns how many."""
     in_between = (answers.c.channel == channel) & (answers.c.state == "sending")
-    return await _settle_unknown(connection, in_between, resend=resend)
+    return await _settle_unknown(connection, in_between, after_crash, now)
 
 
-async def mark_maybe_sent(connection: AsyncConnection, answer_id: str, *, resend: bool) -> None:
-    """Nobody knows whether the attempt got through: it goes once more, or is *unknown*."""
-    await _settle_unknown(connection, answers.c.id == answer_id, resend=resend)
+async def mark_maybe_sent(
+    connection: AsyncConnection, answer: OutgoingAnswer, after_crash: AfterCrash, next_at: int
+) -> None:
+    """Nobody knows whether the attempt got through: it goes once more, is looked for, or is *unknown*."""
+    await _settle_unknown(connection, _attempt(answer), after_crash, next_at)
 
 
-async def _settle_unknown(connection: AsyncConnection, which: ColumnElement[bool], *, resend: bool) -> int:
+async def _settle_unknown(
+    connection: AsyncConnection, which: ColumnElement[bool], after_crash: AfterCrash, next_at: int
+) -> int:
     settled = 0
-    if resend:
+    if after_crash == "look":
+        statement = update(answers).where(which).values(state="unsure", next_at=next_at)
+        return (await connection.execute(statement)).rowcount
+    if after_crash == "resend":
         again = which & (answers.c.attempts < 2)  # noqa: PLR2004 - the first attempt and one more
         settled += (await connection.execute(update(answers).where(again).values(state="queued"))).rowcount
-    reason = "The gateway or the channel failed while this was being sent; nobody knows whether it arrived."
     still_sending = which & (answers.c.state == "sending")
-    statement = update(answers).where(still_sending).values(state="unknown", reason=reason)
+    statement = update(answers).where(still_sending).values(state="unknown", reason=_NOBODY_KNOWS)
     return settled + (await connection.execute(statement)).rowcount
 
 
 async def expire(connection: AsyncConnection, channel: str, created_before: int) -> int:
     """Gives up answers that are too old to help anybody. Returns how many."""
-    statement = (
-        update(answers)
-        .where(answers.c.channel == channel, answers.c.state == "queued", answers.c.created_at < created_before)
-        .values(state="expired", reason="It could not be sent in time.")
-    )
-    return (await connection.execute(statement)).rowcount
+    old = (answers.c.channel == channel) & (answers.c.created_at < created_before)
+    given_up = 0
+    for state, outcome, reason in (
+        ("queued", "expired", "It could not be sent in time."),
+        ("unsure", "unknown", _NOBODY_KNOWS),
+    ):
+        statement = update(answers).where(old, answers.c.state == state).values(state=outcome, reason=reason)
+        given_up += (await connection.execute(statement)).rowcount
+    return given_up
 
 
-async def next_due(connection: AsyncConnection, channel: str, now: int) -> OutgoingAnswer | None:
-    """The oldest answer that may be tried now, marked as *sending* in this transaction."""
+@dataclass(frozen=True, slots=True)
+class DueAnswer:
+    """An answer whose turn it is; ``unsure`` when it has to be looked for before it may be sent."""
+
+    answer: OutgoingAnswer
+    unsure: bool
+
+
+async def next_due(connection: AsyncConnection, channel: str, now: int) -> DueAnswer | None:
+    """The oldest answer that may be tried now, marked as *sending* in this transaction unless it is unsure."""
+    unsure = answers.c.state == "unsure"
     query = (
-        select(answers.c.id, answers.c.recipient, answers.c.text, answers.c.attempts + 1)
-        .where(answers.c.channel == channel, answers.c.state == "queued", answers.c.next_at <= now)
+        select(
+            answers.c.id,
+            answers.c.recipient,
+            answers.c.text,
+            case((unsure, answers.c.attempts), else_=answers.c.attempts + 1),
+            func.coalesce(messages.c.external_id, ""),
+            unsure,
+        )
+        .outerjoin(messages, messages.c.id == answers.c.message_id)
+        .where(answers.c.channel == channel, answers.c.state.in_(("queued", "unsure")), answers.c.next_at <= now)
         .order_by(answers.c.id)
         .limit(1)
-        .with_for_update(skip_locked=True)
+        .with_for_update(of=answers, skip_locked=True)
     )
     row = (await connection.execute(query)).one_or_none()
     if row is None:
         return None
-    answer = OutgoingAnswer(*row)
-    await connection.execute(
-        update(answers)
-        .where(answers.c.id == answer.id, answers.c.state == "queued")
-        .values(state="sending", attempts=answer.attempt)
-    )
-    return answer
+    *values, is_unsure = row
+    answer = OutgoingAnswer(*values)
+    if not is_unsure:
+        await connection.execute(
+            update(answers)
+            .where(answers.c.id == answer.id, answers.c.state == "queued")
+            .values(state="sending", attempts=answer.attempt)
+        )
+    return DueAnswer(answer, bool(is_unsure))
 
 
 async def mark_sent(
@@ -125,11 +148,55 @@ async def mark_sent(
         )
 
 
-async def mark_unsent(connection: AsyncConnection, answer_id: str, reason: str, retry_at: int | None) -> None:
+async def mark_unsent(connection: AsyncConnection, answer: OutgoingAnswer, reason: str, retry_at: int | None) -> None:
     """The attempt failed: tried again at ``retry_at``, or failed for good where that is None."""
     state = "failed" if retry_at is None else "queued"
     values = {"state": state, "reason": reason} | ({} if retry_at is None else {"next_at": retry_at})
-    await connection.execute(update(answers).where(answers.c.id == answer_id).values(values))
+    await connection.execute(update(answers).where(_attempt(answer)).values(values))
+
+
+async def put_off(connection: AsyncConnection, due: DueAnswer, reason: str, until: int) -> None:
+    """The answer waits until a moment, and nothing was tried: the attempt is taken back."""
+    attempts = due.answer.attempt if due.unsure else due.answer.attempt - 1
+    state = "unsure" if due.unsure else "queued"
+    values = {"state": state, "reason": reason, "next_at": until, "attempts": attempts}
+    await connection.execute(update(answers).where(_attempt(due.answer)).values(values))
+
+
+async def mark_not_there(connection: AsyncConnection, answer: OutgoingAnswer) -> None:
+    """An unsure answer was looked for and did not go out: it is sent after all."""
+    await connection.execute(update(answers).where(_attempt(answer)).values(state="queued"))
+
+
+async def cancel(connection: AsyncConnection, report_id: str, reason: str) -> None:
+    """Empties what a report's citizen is told; what has not been sent is not sent any more."""
+    its = answers.c.report_id == report_id
+    unsent = its & answers.c.state.in_(("queued", "unsure"))
+    await connection.execute(update(answers).where(unsent).values(state="expired", reason=reason))
+    await connection.execute(update(answers).where(its, answers.c.state != "sending").values(recipient=None, text=None))
+
+
+async def reports_answered(connection: AsyncConnection, channel: str, references: Collection[str]) -> dict[str, str]:
+    """The ids of the reports whose answers the channel knows by these references."""
+    query = (
+        select(answer_parts.c.reference, answers.c.report_id)
+        .join(answers, answers.c.id == answer_parts.c.answer_id)
+        .where(
+            answer_parts.c.channel == channel,
+            answer_parts.c.reference.in_(references),
+            answers.c.report_id.is_not(None),
+        )
+    )
+    return dict((await connection.execute(query)).all())
+
+
+def _attempt(answer: OutgoingAnswer) -> ColumnElement[bool]:
+    """This very attempt: another gateway may have taken the answer over since."""
+    return (
+        (answers.c.id == answer.id)
+        & (answers.c.attempts == answer.attempt)
+        & answers.c.state.in_(("sending", "unsure"))
+    )
 
 
 async def delivery_report(

@@ -74,6 +74,14 @@ async def parts_of(connection: AsyncConnection, group_ids: Collection[str]) -> l
     return [StoredPart(*row) for row in await connection.execute(query.order_by(messages.c.id))]
 
 
+async def totals(connection: AsyncConnection, group_ids: Collection[str]) -> dict[str, int]:
+    """How many parts each of these groups has when it is complete."""
+    if not group_ids:
+        return {}
+    query = select(fragment_groups.c.id, fragment_groups.c.total).where(fragment_groups.c.id.in_(group_ids))
+    return dict((await connection.execute(query)).all())
+
+
 async def add(connection: AsyncConnection, groups: Iterable[Group]) -> None:
     """Opens groups."""
     rows = [

@@ -28,6 +28,8 @@ class StoredMessage:
     received_at: int
     report_id: str | None = None
     deaths: int = 0
+    accepted: bool = False
+    """Whether an operator has made it a report."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ _TO_PROCESS = (
     messages.c.received_at,
     messages.c.report_id,
     messages.c.deaths,
+    messages.c.accepted_at.is_not(None),
 )
 
 
@@ -179,6 +182,94 @@ async def replay(connection: AsyncConnection, ids: Sequence[str], at: int, detai
     for message_id in found:
         await note(connection, message_id, at, "replayed", detail)
     return len(found)
+
+
+async def accept(connection: AsyncConnection, ids: Sequence[str], at: int, detail: str) -> int:
+    """Makes held messages reports, when they are processed next; noted in their ledgers. Returns how many."""
+    held = messages.c.id.in_(ids) & (messages.c.state == "held") & messages.c.raw.is_not(None)
+    found = list((await connection.scalars(select(messages.c.id).where(held))).all())
+    if found:
+        change = update(messages).where(messages.c.id.in_(found))
+        await connection.execute(change.values(state="received", accepted_at=at, processed_at=None))
+    for message_id in found:
+        await note(connection, message_id, at, "accepted", detail)
+    return len(found)
+
+
+async def discard(connection: AsyncConnection, ids: Sequence[str], at: int, detail: str) -> int:
+    """Sets held and quarantined messages aside for good; noted in their ledgers. Returns how many."""
+    waiting = messages.c.id.in_(ids) & messages.c.state.in_(("held", "quarantined"))
+    found = list((await connection.scalars(select(messages.c.id).where(waiting))).all())
+    if found:
+        await connection.execute(update(messages).where(messages.c.id.in_(found)).values(state="discarded"))
+    for message_id in found:
+        await note(connection, message_id, at, "discarded", detail)
+    return len(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A message that was asked for by its external id."""
+
+    id: str
+    external_id: str
+    state: MessageState
+    report_id: str | None
+
+
+async def by_external_ids(connection: AsyncConnection, channel: str, external_ids: Collection[str]) -> list[Named]:
+    """Those messages of a channel that are here."""
+    query = select(messages.c.id, messages.c.external_id, messages.c.state, messages.c.report_id).where(
+        messages.c.channel == channel, messages.c.external_id.in_(external_ids)
+    )
+    return [Named(*row) for row in await connection.execute(query)]
+
+
+async def lock(connection: AsyncConnection, message_id: str) -> None:
+    """Keeps other gateways from deciding about a message until the transaction ends."""
+    await connection.execute(select(messages.c.id).where(messages.c.id == message_id).with_for_update())
+
+
+async def erase(connection: AsyncConnection, message_id: str) -> None:
+    """Removes a message's raw bytes; its key and its decision stay."""
+    await connection.execute(update(messages).where(messages.c.id == message_id).values(raw=None))
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSource:
+    """A message that a report is made of, or one part of it."""
+
+    id: str
+    channel: str
+    channel_type: str
+    external_id: str
+    decision: DecisionName
+    raw: bytes
+    group_id: str | None
+    part_number: int | None
+
+
+async def sources_of(connection: AsyncConnection, report_id: str) -> list[StoredSource]:
+    """The messages that a report is made of and that are not emptied, oldest first."""
+    query = (
+        select(
+            messages.c.id,
+            messages.c.channel,
+            messages.c.channel_type,
+            messages.c.external_id,
+            messages.c.decision,
+            messages.c.raw,
+            messages.c.group_id,
+            messages.c.part_number,
+        )
+        .where(
+            messages.c.report_id == report_id,
+            messages.c.decision.in_(("report", "update")),
+            messages.c.raw.is_not(None),
+        )
+        .order_by(messages.c.id)
+    )
+    return [StoredSource(*row) for row in await connection.execute(query)]
 
 
 async def note(connection: AsyncConnection, message_id: str, at: int, step: str, detail: str | None) -> None:

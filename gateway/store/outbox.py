@@ -69,7 +69,16 @@ async def claim(connection: AsyncConnection, ids: Sequence[str]) -> set[str]:
 
 async def confirm(connection: AsyncConnection, ids: Sequence[str], at: int) -> None:
     """The queue has taken these events for good."""
-    await connection.execute(update(outbox).where(outbox.c.id.in_(ids)).values(confirmed_at=at))
+    body = case((outbox.c.erase, None), else_=outbox.c.body)
+    await connection.execute(update(outbox).where(outbox.c.id.in_(ids)).values(confirmed_at=at, body=body))
+
+
+async def erase(connection: AsyncConnection, report_id: str) -> None:
+    """Removes what a report's events say: at once where the queue has confirmed them, else when it does."""
+    its = outbox.c.report_id == report_id
+    confirmed = outbox.c.confirmed_at.is_not(None)
+    await connection.execute(update(outbox).where(its, confirmed).values(body=None))
+    await connection.execute(update(outbox).where(its, ~confirmed).values(erase=True))
 
 
 _REFUSE = (

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     ForeignKey,
     Index,
@@ -18,6 +19,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
 metadata = MetaData(
@@ -57,6 +59,7 @@ messages = Table(
         server_default="0",
         comment="Deaths of the process with it alone in hand.",
     ),
+    Column("accepted_at", BigInteger, comment="When an operator made a held message a report."),
     _identifier("group_id", comment="The fragment group of a part."),
     Column("part_number", Integer),
     Column("part_content", String(32), comment="Hash: the same number with other content opens another group."),
@@ -101,6 +104,7 @@ reports = Table(
     Column("sequence", Integer, nullable=False, comment="Of its newest event."),
     _identifier("duplicate_of"),
     Column("created_at", BigInteger, nullable=False),
+    Column("withdrawn_at", BigInteger, comment="Null while it stands."),
 )
 _original = reports.c.duplicate_of.is_(None)
 Index(
@@ -109,6 +113,14 @@ Index(
     unique=True,
     sqlite_where=_original,
     postgresql_where=_original,
+)
+
+aliases = Table(
+    "aliases",
+    metadata,
+    Column("channel", String(63), primary_key=True),
+    Column("external_id", String(255), primary_key=True, comment="Of an earlier version of an edited message."),
+    _identifier("report_id", nullable=False),
 )
 
 outbox = Table(
@@ -124,6 +136,7 @@ outbox = Table(
     Column("refusals", Integer, nullable=False, server_default="0"),
     Column("parked_at", BigInteger),
     Column("reason", Text),
+    Column("erase", Boolean, nullable=False, server_default=false(), comment="Empty the body once it is confirmed."),
     UniqueConstraint("report_id", "sequence"),
 )
 _pending = outbox.c.confirmed_at.is_(None) & outbox.c.parked_at.is_(None)
@@ -143,7 +156,7 @@ answers = Table(
         "state",
         String(16),
         nullable=False,
-        comment="queued, sending, sent, delivered, failed, expired, unknown",
+        comment="queued, sending, unsure, sent, delivered, failed, expired, unknown",
     ),
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("created_at", BigInteger, nullable=False),
@@ -153,7 +166,7 @@ answers = Table(
     Column("reason", Text),
     UniqueConstraint("message_id", "kind"),
 )
-_unsent = answers.c.state.in_(("queued", "sending"))
+_unsent = answers.c.state.in_(("queued", "sending", "unsure"))
 Index("ix_answers_unsent", answers.c.channel, answers.c.id, sqlite_where=_unsent, postgresql_where=_unsent)
 
 answer_parts = Table(
@@ -188,6 +201,35 @@ channels = Table(
     Column("last_message_at", BigInteger),
     Column("details", Text, nullable=False, comment="JSON of the channel's own."),
     Column("updated_at", BigInteger, nullable=False),
+)
+
+channel_values = Table(
+    "channel_values",
+    metadata,
+    Column("channel", String(63), primary_key=True),
+    Column("name", String(63), primary_key=True),
+    Column("value", Text, nullable=False, comment="What a channel keeps from one life to the next."),
+)
+
+gaps = Table(
+    "gaps",
+    metadata,
+    Column("channel", String(63), primary_key=True),
+    Column("path", String(32), primary_key=True, comment="Which of the channel's ways to its source."),
+    Column("since", BigInteger, primary_key=True, autoincrement=False),
+    Column("until", BigInteger),
+    Column("state", String(16), nullable=False, comment="open, closed, recovered, lost"),
+    Column("reason", Text, nullable=False),
+    Column("found", Integer, nullable=False, comment="Messages that came only another way."),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("channel", String(63), primary_key=True),
+    Column("holder", String(63), nullable=False),
+    Column("epoch", BigInteger, nullable=False, comment="Raised by each new holder; every write checks it."),
+    Column("expires_at", BigInteger, nullable=False, comment="By the database's clock."),
 )
 
 watermarks = Table(

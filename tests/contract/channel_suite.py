@@ -71,7 +71,7 @@ class Subject:
         while len(messages) < count:
             delivery = await self.next_delivery()
             messages += delivery.messages
-            await self.channel.release(delivery)
+            await self.channel.release(delivery, ())
         return messages
 
     async def nothing_more(self) -> None:
@@ -91,7 +91,7 @@ class ChannelSuite:
         delivery = await subject.next_delivery()
         assert len(delivery.messages) == 2
         assert await subject.source.held() == 2
-        await subject.channel.release(delivery)
+        await subject.channel.release(delivery, ())
         assert await subject.source.held() == 0
         await subject.nothing_more()
 
@@ -115,7 +115,7 @@ class ChannelSuite:
         again = await subject.next_delivery()
         assert len(again.messages) == 2
         assert _ids(again.messages) == _ids(before.messages)
-        await subject.channel.release(again)
+        await subject.channel.release(again, ())
         assert await subject.source.held() == 0
         await subject.nothing_more()
 
@@ -125,21 +125,21 @@ class ChannelSuite:
         first = await subject.next_delivery()
         second = await subject.next_delivery()
         assert _ids(first.messages) == _ids(second.messages)
-        await subject.channel.release(second)
+        await subject.channel.release(second, ())
         assert await subject.source.held() == 0
 
     async def test_releasing_an_old_delivery_once_more_takes_nothing_newer_away(self, subject: Subject) -> None:
         """Where the source uses a place again, a late release must not hit the message that lies there now."""
         await subject.source.bring(CITIZEN, "satu")
         old = await subject.next_delivery()
-        await subject.channel.release(old)
+        await subject.channel.release(old, ())
         await subject.source.bring(CITIZEN, "dua")
-        await subject.channel.release(old)
+        await subject.channel.release(old, ())
         assert await subject.source.held() == 1
         fresh = await subject.next_delivery()
-        await subject.channel.release(old)
+        await subject.channel.release(old, ())
         assert await subject.source.held() == 1
-        await subject.channel.release(fresh)
+        await subject.channel.release(fresh, ())
         assert await subject.source.held() == 0
 
     async def test_a_backlog_comes_in_bounded_batches(self, subject: Subject) -> None:
@@ -152,14 +152,14 @@ class ChannelSuite:
             delivery = await subject.next_delivery()
             assert len(delivery.messages) <= subject.source.batch
             seen |= _ids(delivery.messages)
-            await subject.channel.release(delivery)
+            await subject.channel.release(delivery, ())
         assert await subject.source.held() == 0
 
     async def test_an_empty_delivery_can_be_released(self, subject: Subject) -> None:
         """The kernel may release what holds nothing."""
         delivery = await subject.channel.receive()
         assert delivery.messages == ()
-        await subject.channel.release(delivery)
+        await subject.channel.release(delivery, ())
 
     async def test_an_answer_is_sent_while_messages_are_received(self, subject: Subject) -> None:
         """Sending happens in another task, and neither waits for the other for good."""

@@ -60,7 +60,7 @@ class Kernel:
         commit = asyncio.create_task(self.gateway.custody.commit(channel, channel_type, batch))
         await asyncio.sleep(0)
         await self.gateway.custody.step()
-        return list(await commit)
+        return list((await commit).ids)
 
     async def process(self) -> None:
         """Processes until nothing waits."""

@@ -51,7 +51,7 @@ class Bench:
         while len(messages) < count:
             delivery = await self.next_delivery()
             messages += delivery.messages
-            await self.channel.release(delivery)
+            await self.channel.release(delivery, ())
         return messages
 
     async def receive_parsed(self, count: int) -> list[Parsed]:
@@ -66,7 +66,7 @@ class Bench:
         """Receives and releases, whatever comes, until something holds."""
         async with asyncio.timeout(DEADLINE):
             while not condition():
-                await self.channel.release(await self.channel.receive())
+                await self.channel.release(await self.channel.receive(), ())
 
 
 def parsed(message: RawMessage) -> Parsed:

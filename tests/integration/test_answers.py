@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import Row
 
 from gateway.errors import ChannelUnavailable, MaybeSent, NotSent, Refused, StoreUnavailable
+from gateway.ports import AfterCrash
 from gateway.settings.model import AnswerSettings
 from gateway.stages import answer as answer_module
 from gateway.stages.answer import RETRY_CAP, RETRY_FIRST, AnswerStage
@@ -41,11 +42,11 @@ def channel() -> FakeChannel:
 def stage(kernel: Kernel, channel: FakeChannel) -> Stage:
     """Makes an answer stage, as each opening of the channel does."""
 
-    def make(*, resend: bool = True, **settings: Any) -> AnswerStage:
+    def make(*, resend: bool = True, after_crash: AfterCrash | None = None, **settings: Any) -> AnswerStage:
         return AnswerStage(
             CHANNEL,
             channel,
-            resend_after_crash=resend,
+            after_crash=after_crash or ("resend" if resend else "unknown"),
             wanted=asyncio.Event(),
             store=kernel.store,
             settings=AnswerSettings(**settings),
@@ -295,7 +296,7 @@ async def test_two_gateways_send_each_answer_once(postgresql_url: str, clock: Fa
             AnswerStage(
                 CHANNEL,
                 source,
-                resend_after_crash=True,
+                after_crash="resend",
                 wanted=asyncio.Event(),
                 store=kernel.store,
                 settings=AnswerSettings(),

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Collection
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.errors import ChannelUnavailable, StoreUnavailable
 from gateway.ports import Delivery
-from gateway.stages.receive import ReceiveStage
+from gateway.stages.receive import Committed, ReceiveStage
 from gateway.store.tables import messages
 from tests.fakes import FAKE_TYPE, FakeChannel, FakeClock, fake_message, unavailable
 from tests.integration.kernel import CHANNEL, Kernel, kernel_on, settings_for
@@ -73,12 +73,12 @@ async def one_step(kernel: Kernel, stage: ReceiveStage) -> None:
     await step
 
 
-async def gather_commits(kernel: Kernel, *commits: Awaitable[tuple[str, ...]]) -> list[tuple[str, ...]]:
+async def gather_commits(kernel: Kernel, *commits: Awaitable[Committed]) -> list[tuple[str, ...]]:
     """Lets several commits wait, then steps once."""
     waiting = [asyncio.ensure_future(commit) for commit in commits]
     await asyncio.sleep(0)
     await kernel.gateway.custody.step()
-    return await asyncio.gather(*waiting)
+    return [committed.ids for committed in await asyncio.gather(*waiting)]
 
 
 async def test_what_waits_together_is_committed_together(kernel: Kernel, commits: list[str]) -> None:
@@ -113,9 +113,9 @@ async def test_the_source_lets_go_only_after_the_commit(
     """Release follows the commit, and is written down after it happened."""
     release = channel.release
 
-    async def noting(delivery: Any) -> None:
+    async def noting(delivery: Any, new: Collection[str]) -> None:
         commits.append("release")
-        await release(delivery)
+        await release(delivery, new)
 
     monkeypatch.setattr(channel, "release", noting)
     channel.put(fake_message("a"), fake_message("b"))
@@ -225,7 +225,7 @@ async def test_what_the_database_cannot_hold_is_refused_to_its_own_channel_only(
     good = asyncio.create_task(custody.commit("good", FAKE_TYPE, [fake_message("a")]))
     await asyncio.sleep(0)
     await custody.step()
-    assert len(await good) == 1
+    assert len((await good).ids) == 1
     with pytest.raises(UnicodeEncodeError):
         await bad
     assert [row.channel for row in await kernel.rows(messages)] == ["good"]

@@ -89,7 +89,7 @@ async def test_a_text_with_tildes_is_known_again_and_released(bench: Bench) -> N
     bench.channel._look_now.set()  # noqa: SLF001 - nothing is polled here
     again = await bench.next_delivery()
     assert [message.external_id for message in first.messages] == [message.external_id for message in again.messages]
-    await bench.channel.release(again)
+    await bench.channel.release(again, ())
     assert list(bench.modem.stored()) == []
 
 
@@ -135,7 +135,7 @@ async def test_an_announced_message_is_received_without_a_poll(bench: Bench, mem
     bench.modem.deliver(CITIZEN, "jembatan putus", sent_at=SENT_AT, memory=memory)
     received = await delivery
     assert len(received.messages) == 1
-    await bench.channel.release(received)
+    await bench.channel.release(received, ())
     assert bench.modem.stored() == ()
 
 
@@ -150,7 +150,7 @@ async def test_identities_do_not_depend_on_memory_slot_or_state(bench: Bench) ->
     assert ids == [message.external_id for message in read.messages]
     assert len(ids) == 3
     assert len(set(ids)) == 2
-    await bench.channel.release(read)
+    await bench.channel.release(read, ())
 
 
 async def test_a_full_sim_is_drained_with_all_that_waits_in_the_network(bench: Bench) -> None:
@@ -258,7 +258,7 @@ async def test_a_slot_that_gives_no_evidence_is_never_deleted(bench: Bench) -> N
     delivery = await bench.next_delivery()
     assert [parsed(message).text for message in delivery.messages] == ["di belakang", "yang terakhir"]
     bench.modem.deliver(CITIZEN, "sesudahnya", sent_at=SENT_AT)
-    await bench.channel.release(delivery)
+    await bench.channel.release(delivery, ())
     assert [parsed(message).text for message in (await bench.next_delivery()).messages] == ["sesudahnya"]
     assert [stored.slot for stored in bench.modem.stored()] == [1, 4]
     health = await bench.channel.health()

@@ -159,7 +159,7 @@ async def test_a_lost_answer_to_a_deletion_takes_no_newer_message_away(bench: Be
     modem.deliver(CITIZEN, "lama", sent_at=SENT_AT)
     delivery = await bench.next_delivery()
     modem.lose_delete_answers()
-    failing = asyncio.create_task(fails(lambda: bench.channel.release(delivery)))
+    failing = asyncio.create_task(fails(lambda: bench.channel.release(delivery, ())))
     await bench.until(lambda: modem.deleted)
     modem.deliver(CITIZEN, "baru", sent_at=SENT_AT)
     await failing

@@ -3,10 +3,11 @@
 import hashlib
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 
-from gateway.decisions import Identity, is_report, new_report, receipt_text, sha256_of
+from gateway.decisions import Identity, new_report, receipt_text, sha256_of, verdict
 from gateway.model import SCHEMA_VERSION, Attachment, Keyword, Location, Parts, Reporter
 from gateway.ports import Parsed
 from gateway.settings.model import DEFAULT_RECEIPT
@@ -34,10 +35,24 @@ IDENTITY = Identity(
 )
 
 
-@pytest.mark.parametrize(("reason", "expected"), [(None, True), ("a promotion", False), ("", False)])
-def test_a_message_with_a_reason_against_it_is_no_report(reason: str | None, *, expected: bool) -> None:
-    """Any reason counts."""
-    assert is_report(replace(PARSED, not_a_report=reason)) is expected
+@pytest.mark.parametrize(
+    ("changes", "accepted", "expected"),
+    [
+        ({}, False, "report"),
+        ({"not_a_report": "a promotion"}, False, "ignored"),
+        ({"not_a_report": ""}, False, "ignored"),
+        ({"not_a_report": "a promotion", "held": "a bare mention"}, True, "ignored"),
+        ({"held": "a bare mention"}, False, "held"),
+        ({"held": "a bare mention"}, True, "report"),
+        ({"references": ("1948147",)}, False, "update"),
+        ({"references": ("123456", "KIP1A2B3C")}, False, "update"),
+        ({"references": ("12345", "123456789", "KIP123456")}, False, "report"),
+        ({"references": ("1948147",), "held": "a bare mention"}, False, "held"),
+    ],
+)
+def test_a_message_has_a_verdict_on_its_own_merits(changes: dict[str, Any], expected: str, *, accepted: bool) -> None:
+    """Any reason against it counts; a number of the core makes an update; an operator settles what is held."""
+    assert verdict(replace(PARSED, **({"references": ()} | changes)), accepted=accepted) == expected
 
 
 def test_a_report_holds_what_was_said_and_who_it_is() -> None:

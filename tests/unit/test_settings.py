@@ -10,7 +10,7 @@ from pydantic import Field, SecretStr
 
 from gateway.errors import SettingsError
 from gateway.plugins import channel_plugins
-from gateway.ports import Channel, ChannelPlugin, ChannelSettings
+from gateway.ports import Channel, ChannelPlugin, ChannelSettings, ChannelStore
 from gateway.secret import Secret
 from gateway.settings import Settings, load_settings
 from tests.fakes import FakeChannel
@@ -27,12 +27,12 @@ class ModemSettings(ChannelSettings):
     speed: int = Field(default=1, ge=1)
 
 
-def create(name: str, settings: Any) -> Channel:  # noqa: ARG001 - a factory's signature
+def create(name: str, settings: Any, _store: ChannelStore) -> Channel:  # noqa: ARG001 - a factory's signature
     """Never called here."""
     return FakeChannel()
 
 
-PLUGINS = {"modem": ChannelPlugin(ModemSettings, create, resend_after_crash=False, sample_name="modem", sample={})}
+PLUGINS = {"modem": ChannelPlugin(ModemSettings, create, after_crash="unknown", sample_name="modem", sample={})}
 MODEM = '[channels.sms-1708]\ntype = "modem"\ndevice = "/dev/null"\n'
 
 

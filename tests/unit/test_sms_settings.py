@@ -16,7 +16,7 @@ def test_a_device_and_a_number_are_enough() -> None:
     """Everything else has a default that fits a USB modem."""
     settings = SmsSettings.model_validate(LEAST)
     assert (settings.connection, settings.model, settings.pin) == ("at115200", "at", None)
-    assert settings.own_addresses() == {"1708"}
+    assert settings.profile().own_addresses == {"1708"}
 
 
 @pytest.mark.parametrize(

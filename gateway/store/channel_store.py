@@ -1,0 +1,136 @@
+"""What a channel keeps in the database: its values, its gaps, and a look at what it brought in."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gateway.clock import from_milliseconds, to_milliseconds
+from gateway.identifiers import first_uuid7
+from gateway.ports import Gap, Kept
+from gateway.store import leases
+from gateway.store.engine import Store
+from gateway.store.leases import Lease
+from gateway.store.sql import insert_into
+from gateway.store.tables import answers, channel_values, gaps, messages
+
+UNSETTLED = ("open", "closed")
+_ATTEMPTED = ("sending", "unsure", "sent", "delivered", "unknown")
+
+
+class StoredChannel:
+    """Implements :class:`gateway.ports.ChannelStore` for one channel.
+
+    Args:
+        store: The database.
+        channel: The channel's name.
+        lease: The lease under which it writes; None for a channel that needs none.
+    """
+
+    def __init__(self, store: Store, channel: str, lease: Lease | None = None) -> None:
+        self._store = store
+        self._channel = channel
+        self._lease = lease
+
+    async def load(self, name: str) -> str | None:
+        """The value that was saved under a name, or None."""
+        mine = (channel_values.c.channel == self._channel) & (channel_values.c.name == name)
+        async with self._store.read() as connection:
+            return (await connection.execute(select(channel_values.c.value).where(mine))).scalar_one_or_none()
+
+    async def save(self, values: Mapping[str, str]) -> None:
+        """Saves values under their names, all or none."""
+        async with self._store.write() as connection:
+            await leases.check(connection, self._lease)
+            for name in sorted(values):
+                statement = insert_into(connection, channel_values).values(
+                    channel=self._channel, name=name, value=values[name]
+                )
+                await connection.execute(
+                    statement.on_conflict_do_update(
+                        index_elements=[channel_values.c.channel, channel_values.c.name],
+                        set_={"value": statement.excluded.value},
+                    )
+                )
+
+    async def gaps(self) -> tuple[Gap, ...]:
+        """The gaps that are open or closed, oldest first."""
+        async with self._store.read() as connection:
+            found = await list_gaps(connection, channel=self._channel, states=UNSETTLED, limit=1000)
+        return tuple(gap for _channel, gap in found)
+
+    async def record_gaps(self, new: Sequence[Gap]) -> None:
+        """Writes gaps down; one with the same path and beginning is replaced."""
+        async with self._store.write() as connection:
+            await leases.check(connection, self._lease)
+            for gap in new:
+                row = _row_of(self._channel, gap)
+                statement = insert_into(connection, gaps).values(row)
+                changed = {name: row[name] for name in ("until", "state", "reason", "found")}
+                await connection.execute(
+                    statement.on_conflict_do_update(
+                        index_elements=[gaps.c.channel, gaps.c.path, gaps.c.since], set_=changed
+                    )
+                )
+
+    async def kept(self, since: datetime, after: str, limit: int) -> tuple[Kept, ...]:
+        """Messages that came since and are not emptied, in the order of their ids, from behind the id ``after``."""
+        bound = max(after, first_uuid7(to_milliseconds(since)))
+        query = (
+            select(messages.c.id, messages.c.external_id, messages.c.raw, messages.c.received_at)
+            .where(messages.c.channel == self._channel, messages.c.id > bound, messages.c.raw.is_not(None))
+            .order_by(messages.c.id)
+            .limit(limit)
+        )
+        async with self._store.read() as connection:
+            rows = await connection.execute(query)
+            return tuple(Kept(id_, external, raw, from_milliseconds(at)) for id_, external, raw, at in rows)
+
+    async def attempted_since(self, since: datetime) -> int:
+        """How many answers this channel has sent, or may have sent, since."""
+        query = select(func.count()).where(
+            answers.c.channel == self._channel,
+            answers.c.state.in_(_ATTEMPTED),
+            func.coalesce(answers.c.sent_at, answers.c.next_at) >= to_milliseconds(since),
+        )
+        async with self._store.read() as connection:
+            return int((await connection.execute(query)).scalar_one())
+
+
+async def list_gaps(
+    connection: AsyncConnection, *, limit: int, channel: str | None = None, states: Sequence[str] = ()
+) -> list[tuple[str, Gap]]:
+    """Gaps with their channel's name: the newest so many, oldest first."""
+    query = select(gaps).order_by(gaps.c.since.desc()).limit(limit)
+    if channel is not None:
+        query = query.where(gaps.c.channel == channel)
+    if states:
+        query = query.where(gaps.c.state.in_(states))
+    rows = list(await connection.execute(query))
+    return [
+        (
+            row.channel,
+            Gap(
+                path=row.path,
+                since=from_milliseconds(row.since),
+                until=None if row.until is None else from_milliseconds(row.until),
+                state=row.state,
+                reason=row.reason,
+                found=row.found,
+            ),
+        )
+        for row in reversed(rows)
+    ]
+
+
+def _row_of(channel: str, gap: Gap) -> dict[str, object]:
+    return {
+        "channel": channel,
+        "path": gap.path,
+        "since": to_milliseconds(gap.since),
+        "until": None if gap.until is None else to_milliseconds(gap.until),
+        "state": gap.state,
+        "reason": gap.reason,
+        "found": gap.found,
+    }
