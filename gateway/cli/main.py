@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from gateway.cli import bench, check, demo, messages, migrate, run, schema
+from gateway.cli import bench, channels, check, demo, messages, migrate, run, schema
 from gateway.errors import GatewayError
 
 app = typer.Typer(
@@ -17,6 +17,7 @@ app = typer.Typer(
 app.command("run")(run.run)
 app.command("demo")(demo.demo)
 app.command("check")(check.check)
+app.command("channels")(channels.channels)
 app.command("migrate")(migrate.migrate)
 app.command("bench")(bench.bench)
 app.add_typer(messages.app, name="messages")

@@ -4,7 +4,7 @@ import base64
 import getpass
 import json
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -21,12 +21,16 @@ from gateway.errors import NeedsOperator
 from gateway.settings import Settings
 from gateway.store import messages
 
-app = typer.Typer(help="Look at messages in custody, export them, or have them processed again.", no_args_is_help=True)
+app = typer.Typer(
+    help="Look at messages in custody, decide about held ones, export, or process again.", no_args_is_help=True
+)
 
 PAGE: Final = 500
 
 StateOption = Annotated[str | None, typer.Option(help="received, assembling, processed, held, quarantined, discarded.")]
 ChannelOption = Annotated[str | None, typer.Option(help="The channel's name.")]
+IdsArgument = Annotated[list[str], typer.Argument(help="Messages, by id.")]
+Settle = Callable[[AsyncConnection, list[str], int, str], Awaitable[int]]
 ReasonOption = Annotated[str, typer.Option(help="Why; it stays in the ledger.")]
 
 
@@ -72,6 +76,20 @@ def replay_messages(
     typer.echo(f"{count} messages will be processed again.")
 
 
+@app.command("accept")
+def accept_messages(ids: IdsArgument, reason: ReasonOption = "", config: ConfigOption = None) -> None:
+    """Make held messages reports: they are published, and their citizens answered."""
+    count = run_async(_settle(settings_from(config), ids, messages.accept, reason))
+    typer.echo(f"{count} messages will become reports.")
+
+
+@app.command("discard")
+def discard_messages(ids: IdsArgument, reason: ReasonOption = "", config: ConfigOption = None) -> None:
+    """Set held or quarantined messages aside; a replay brings them back."""
+    count = run_async(_settle(settings_from(config), ids, messages.discard, reason))
+    typer.echo(f"{count} messages are discarded.")
+
+
 @app.command("export")
 def export_messages(
     output: Annotated[Path | None, typer.Option(help="A file; standard output where left out.")] = None,
@@ -81,6 +99,15 @@ def export_messages(
 ) -> None:
     """Write messages as JSON lines, each with its ledger and its raw bytes in base64: personal data."""
     run_async(_export(settings_from(config), output, state, channel))
+
+
+async def _settle(settings: Settings, ids: list[str], settle: Settle, reason: str) -> int:
+    async with opened_store(settings) as store, store.write() as connection:
+        return await settle(connection, ids, to_milliseconds(SystemClock().now()), _who(reason))
+
+
+def _who(reason: str) -> str:
+    return f"{getpass.getuser()}: {reason}" if reason else getpass.getuser()
 
 
 async def _first_page(settings: Settings, state: str | None, channel: str | None, limit: int) -> list[Any]:
@@ -113,11 +140,10 @@ async def _replay(settings: Settings, ids: list[str], state: str | None, channel
             async with store.read() as connection:
                 ids = ids + [row.id async for row in _pages(connection, state, channel)]
         now = to_milliseconds(SystemClock().now())
-        detail = f"{getpass.getuser()}: {reason}" if reason else getpass.getuser()
         count = 0
         for start in range(0, len(ids), PAGE):
             async with store.write() as connection:
-                count += await messages.replay(connection, ids[start : start + PAGE], now, detail)
+                count += await messages.replay(connection, ids[start : start + PAGE], now, _who(reason))
     return count
 
 

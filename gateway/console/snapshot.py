@@ -1,12 +1,18 @@
 """What the page, the API and the terminal show of a gateway, read in one go."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from gateway.application import Gateway
-from gateway.clock import from_milliseconds
+from gateway.clock import from_milliseconds, to_milliseconds
+from gateway.ports import Gap
 from gateway.store import answers, channel_states, messages, outbox
+from gateway.store.channel_store import list_gaps
+
+GAPS_SHOWN: Final = 100
+"""Gaps on the page and in the API, the newest of all channels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +36,7 @@ class Snapshot:
     answers: dict[str, int]
     outbox_pending: int
     outbox_parked: int
+    gaps: tuple[dict[str, Any], ...]
 
     @property
     def ready(self) -> bool:
@@ -45,18 +52,34 @@ async def take_snapshot(gateway: Gateway) -> Snapshot:
         answered = await answers.counts(connection)
         pending = await outbox.count_pending(connection)
         parked = await outbox.count_parked(connection)
+        gaps = await list_gaps(connection, limit=GAPS_SHOWN)
     gateway.metrics.outbox_pending.set(pending)
     components = tuple(
         Component(name, condition.state, condition.reason, condition.since)
         for name, condition in sorted(gateway.board.conditions.items())
     )
-    configured = [channel_json(row) for row in rows if row.name in gateway.settings.channels]
-    return Snapshot(gateway.clock.now(), tuple(configured), components, by_state, answered, pending, parked)
+    shown = tuple(gap_json(channel, gap) for channel, gap in reversed(gaps))
+    configured = [channel_json(row, shown) for row in rows if row.name in gateway.settings.channels]
+    return Snapshot(gateway.clock.now(), tuple(configured), components, by_state, answered, pending, parked, shown)
 
 
-def channel_json(row: channel_states.ChannelRow) -> dict[str, Any]:
-    """A channel as the API shows it."""
+def gap_json(channel: str, gap: Gap) -> dict[str, Any]:
+    """A gap as the API shows it."""
+    return {
+        "channel": channel,
+        "path": gap.path,
+        "since": rfc3339(to_milliseconds(gap.since)),
+        "until": rfc3339(to_milliseconds(gap.until)) if gap.until else None,
+        "state": gap.state,
+        "found": gap.found,
+        "reason": gap.reason,
+    }
+
+
+def channel_json(row: channel_states.ChannelRow, gaps: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """A channel as the API shows it, with its newest gaps."""
     shown = asdict(row)
+    shown["gaps"] = [gap for gap in gaps if gap["channel"] == row.name]
     for name in ("since", "last_message_at", "updated_at"):
         shown[name] = rfc3339(shown[name])
     return shown

@@ -15,6 +15,13 @@ from gateway.publishers import JournalPublisher
 
 REPORTS_SHOWN: Final = 10
 _TEXT_SHOWN: Final = 72
+_DETAILS: Final = {
+    "signal_percent": "signal %",
+    "sim_used": "SIM slots used",
+    "stream": "stream",
+    "search_lag_seconds": "search lag s",
+}
+"""What of a channel's details is shown, and as what."""
 _COLOURS: Final = {"up": "green", "degraded": "yellow", "down": "red", "needs_operator": "red", "paused": "dim"}
 
 
@@ -41,9 +48,9 @@ def line(event: ReportEvent) -> str:
     """One report as a line of text, for a terminal that cannot be redrawn."""
     report = event.data
     parts = f" [{report.parts.total} parts]" if report.parts else ""
-    return (
-        f"{event.time:%H:%M:%S} {event.type.split('.')[4]} #{report.tracking_id}{parts} {report.text[:_TEXT_SHOWN]!r}"
-    )
+    kind = event.type.split(".")[4]
+    text = repr(report.text[:_TEXT_SHOWN])
+    return f"{event.time:%H:%M:%S} {kind} #{report.tracking_id} {report.channel}{parts} {text}"
 
 
 def draw(snapshot: Snapshot, journal: ObservedJournal, address: str) -> RenderableType:
@@ -57,13 +64,12 @@ def draw(snapshot: Snapshot, journal: ObservedJournal, address: str) -> Renderab
 
 
 def _channels(snapshot: Snapshot) -> Table:
-    table = Table("channel", "state", "signal", "SIM", "last message", title="Kanal · Channels", expand=True)
+    table = Table("channel", "state", "how it is", "last message", title="Kanal · Channels", expand=True)
     for channel in snapshot.channels:
         details = channel["details"]
         state = Text(channel["state"], style=_COLOURS[channel["state"]])
-        memory = f"{details.get('sim_used', '–')}/{details.get('sim_size', '–')}"
-        signal = f"{details.get('signal_percent', '–')} %"
-        table.add_row(channel["name"], state, signal, memory, channel["last_message_at"] or "–")
+        known = [f"{title} {details[name]}" for name, title in _DETAILS.items() if details.get(name) is not None]
+        table.add_row(channel["name"], state, ", ".join(known), channel["last_message_at"] or "–")
     return table
 
 
@@ -82,13 +88,14 @@ def _pipeline(snapshot: Snapshot, journal: ObservedJournal) -> Table:
 
 
 def _reports(journal: ObservedJournal) -> Table:
-    table = Table("time", "tracking ID", "keyword", "parts", "text", title="Laporan · Reports", expand=True)
+    table = Table("time", "tracking ID", "keyword", "channel", "parts", "text", title="Laporan · Reports", expand=True)
     for event in reversed(journal.newest):
         report = event.data
         table.add_row(
             f"{event.time:%H:%M:%S}",
             f"#{report.tracking_id}",
             report.keyword.normalised if report.keyword else "",
+            report.channel,
             str(report.parts.total) if report.parts else "1",
             Text(report.text[:_TEXT_SHOWN], no_wrap=True, overflow="ellipsis"),
         )

@@ -1,8 +1,10 @@
-"""Runs the demo: everything embedded, invented citizens texting, a page and a live table to watch."""
+"""Runs the demo: everything embedded, invented citizens texting and tweeting, a page and a live table to watch."""
 
 import asyncio
 import signal
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -15,11 +17,28 @@ from gateway.console import Console
 from gateway.console.snapshot import take_snapshot
 from gateway.demo.network import DummyNetwork, keep_texting
 from gateway.demo.screen import ObservedJournal, draw, line
+from gateway.demo.x import XSimulator
+from gateway.demo.x.citizens import keep_posting
 from gateway.settings import Settings
 
 
-def demo_table(folder: Path) -> dict[str, Any]:
-    """The demo's settings: as embedded as can be, with Gammu's own dummy phone."""
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How the demo goes.
+
+    Attributes:
+        pace: SMS a second, and as many posts.
+        seconds: How long it runs; None until Ctrl-C.
+        seed: The same seed invents the same citizens.
+    """
+
+    pace: float
+    seconds: float | None
+    seed: int
+
+
+def demo_table(folder: Path, x: XSimulator) -> dict[str, Any]:
+    """The demo's settings: as embedded as can be, with Gammu's own dummy phone and a simulated X."""
     return {
         "store": {"url": f"sqlite:///{folder / 'gateway.db'}"},
         "queue": {"url": f"journal:{folder / 'intake.jsonl'}"},
@@ -32,36 +51,62 @@ def demo_table(folder: Path) -> dict[str, Any]:
                 "model": "dummy",
                 "number": "1708",
                 "poll_seconds": 1.0,
-            }
+            },
+            "twitter": {
+                "type": "twitter",
+                "account": x.options.account,
+                "api_url": x.origin,
+                "search_minutes": 1.0,
+                **asdict(x.options.credentials),
+            },
         },
     }
 
 
-async def show(settings: Settings, *, pace: float, seconds: float | None, seed: int) -> int:
-    """Runs until Ctrl-C, or for so many seconds. Returns how many events were published."""
+async def show(folder: Path, settings_of: Callable[[Mapping[str, Any]], Settings], plan: Plan) -> int:
+    """Runs until Ctrl-C, or for as long as planned. Returns how many events were published.
+
+    Args:
+        folder: Where database, journal and phone are kept.
+        settings_of: Makes settings of the demo's table, and sets up the log by them.
+        plan: How much happens, and for how long.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for wanted in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(wanted, stop.set)
-    if seconds is not None:
-        loop.call_later(seconds, stop.set)
-    phone = Path(settings.channels["sms-1708"].settings.model_dump()["device"])
-    network = await asyncio.to_thread(DummyNetwork, phone)
-    journal = ObservedJournal(settings.queue.url.removeprefix("journal:"))
-    gateway = Gateway(settings, publisher=journal)
-    console = Console(gateway)
-    try:
-        await gateway.start()
-        address = await console.start()
-        citizens = asyncio.create_task(keep_texting(network, Random(seed), pace))
-        await _watch(gateway, journal, address, stop)
-        citizens.cancel()
-        with suppress(asyncio.CancelledError):
-            await citizens
-    finally:
-        await console.stop()
-        await gateway.stop()
+    if plan.seconds is not None:
+        loop.call_later(plan.seconds, stop.set)
+    network = await asyncio.to_thread(DummyNetwork, folder / "phone")
+    async with XSimulator() as x:
+        settings = settings_of(demo_table(folder, x))
+        journal = ObservedJournal(settings.queue.url.removeprefix("journal:"))
+        gateway = Gateway(settings, publisher=journal)
+        console = Console(gateway)
+        try:
+            await gateway.start()
+            address = await console.start()
+            async with _citizens(network, x, plan):
+                await _watch(gateway, journal, address, stop)
+        finally:
+            await console.stop()
+            await gateway.stop()
     return journal.count
+
+
+@asynccontextmanager
+async def _citizens(network: DummyNetwork, x: XSimulator, plan: Plan) -> AsyncIterator[None]:
+    """Invented citizens, for as long as the block lasts."""
+    busy = [
+        asyncio.create_task(keep_texting(network, Random(plan.seed), plan.pace)),
+        asyncio.create_task(keep_posting(x.world, Random(plan.seed + 1), plan.pace)),
+    ]
+    try:
+        yield
+    finally:
+        for task in busy:
+            task.cancel()
+        await asyncio.gather(*busy, return_exceptions=True)
 
 
 async def _watch(gateway: Gateway, journal: ObservedJournal, address: str, stop: asyncio.Event) -> None:
