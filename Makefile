@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint lock services bench memory soak soak-modem generate clean
+.PHONY: help run test lint lock services bench memory soak soak-modem soak-x rate-x generate clean
 
 help: ## Show these targets.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -57,6 +57,13 @@ soak: $(VENV)/dev services ## 5,000 SMS, twenty kills of the gateway, broker kil
 
 soak-modem: $(VENV)/dev services ## 1,000 SMS through libGammu's AT driver, on a modem that hangs, vanishes and lies.
 	$(BIN)/python -m tests.soak.at_modem --messages 1000 --kills 10
+
+soak-x: $(VENV)/dev services ## 3,000 posts, twenty kills, every fault of X; on SQLite and PostgreSQL.
+	$(BIN)/python -m tests.soak.x --posts 3000 --kills 20 --store sqlite --broker-faults
+	$(BIN)/python -m tests.soak.x --posts 3000 --kills 20 --store postgresql --broker-faults
+
+rate-x: $(VENV)/dev services ## 250 posts a second for two minutes: nothing dropped, and how long each takes.
+	$(BIN)/python -m tests.soak.x_rate --posts-per-second 250 --seconds 120
 
 memory: $(VENV)/dev services ## 200,000 messages while the broker is away: memory stays flat.
 	$(BIN)/python -m tests.soak.broker_away --messages 200000

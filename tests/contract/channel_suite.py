@@ -27,6 +27,10 @@ class Source(Protocol):
         """A message arrives at the source, later than any before it."""
         ...
 
+    async def answer(self) -> OutgoingAnswer:
+        """An answer to the oldest message that the source has brought."""
+        ...
+
     async def held(self) -> int:
         """How many messages the source has not been allowed to forget."""
         ...
@@ -164,7 +168,7 @@ class ChannelSuite:
     async def test_an_answer_is_sent_while_messages_are_received(self, subject: Subject) -> None:
         """Sending happens in another task, and neither waits for the other for good."""
         await subject.source.bring(CITIZEN, "satu")
-        answer = OutgoingAnswer("1", CITIZEN, "Laporan Anda kami terima.", 1)
+        answer = await subject.source.answer()
         async with asyncio.timeout(DEADLINE):
             messages, sent = await asyncio.gather(subject.receive(1), subject.channel.send(answer))
         assert len(messages) == 1

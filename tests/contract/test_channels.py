@@ -2,8 +2,10 @@
 
 import asyncio
 import itertools
+import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -13,10 +15,16 @@ import pytest_asyncio
 
 from channels.sms.channel import SmsChannel
 from channels.sms.settings import SmsSettings
+from channels.twitter.channel import TwitterChannel
+from channels.twitter.settings import TwitterSettings
 from gateway.demo.citizens import InventedSms
 from gateway.demo.network import DummyNetwork
-from gateway.ports import Channel
-from tests.contract.channel_suite import ChannelSuite, Source, Subject
+from gateway.demo.x import Options, Post, XSimulator
+from gateway.ports import Channel, OutgoingAnswer
+from gateway.store import Store
+from gateway.store.channel_store import StoredChannel
+from gateway.store.migrate import ensure_schema
+from tests.contract.channel_suite import CITIZEN, ChannelSuite, Source, Subject
 from tests.simulators.modem import Modem
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -28,10 +36,17 @@ def _times() -> Iterator[datetime]:
     return (start + timedelta(seconds=seconds) for seconds in itertools.count())
 
 
-class DummyPhoneSource:
-    """Gammu's dummy phone: messages are files in a folder."""
+class SmsSource:
+    """What the sources of SMS have in common."""
 
     batch = 4
+
+    async def answer(self) -> OutgoingAnswer:
+        return OutgoingAnswer("1", CITIZEN, "Laporan Anda kami terima.", 1)
+
+
+class DummyPhoneSource(SmsSource):
+    """Gammu's dummy phone: messages are files in a folder."""
 
     def __init__(self, folder: Path) -> None:
         self._network = DummyNetwork(folder)
@@ -56,10 +71,8 @@ class DummyPhoneSource:
             path.unlink()
 
 
-class AtModemSource:
+class AtModemSource(SmsSource):
     """A simulated modem on a pseudo-terminal, whose SIM holds ten messages."""
-
-    batch = 4
 
     def __init__(self, modem: Modem) -> None:
         self._modem = modem
@@ -81,6 +94,51 @@ class AtModemSource:
         self._modem.wipe()
 
 
+class XSource:
+    """A simulated X that is searched; what it holds is what lies behind the watermark."""
+
+    batch = 4
+
+    def __init__(self, x: XSimulator, store: Store) -> None:
+        self._x = x
+        self._store = store
+        self._state = StoredChannel(store, "twitter")
+        self._settings = TwitterSettings(
+            type="twitter", api_url=x.origin, mode="search", search_minutes=0.001, rewind_minutes=0,
+            search_delay_seconds=0, read_limit=self.batch, **asdict(x.options.credentials),
+        )  # fmt: skip
+        self._brought: list[Post] = []
+        self._since = datetime.now(UTC)
+
+    def new_channel(self) -> Channel:
+        return TwitterChannel("twitter", self._settings, self._state)
+
+    async def bring(self, sender: str, text: str) -> None:
+        self._brought.append(self._x.world.post(f"warga_{sender[-4:]}", f"#LAPOR {text} @LAPOR1708"))
+
+    async def answer(self) -> OutgoingAnswer:
+        return OutgoingAnswer("1", self._brought[0].author.id, "Laporan Anda kami terima.", 1, self._brought[0].id)
+
+    async def held(self) -> int:
+        saved = await self._state.load("search")
+        reached = json.loads(saved)["id"] if saved else 0
+        return sum(int(post.id) > reached for post in self._brought)
+
+    async def empty(self) -> None:
+        for post in self._brought:
+            self._x.world.delete(post.id)
+        self._brought.clear()
+
+
+@asynccontextmanager
+async def x_search(folder: Path) -> AsyncIterator[Source]:
+    store = Store(f"sqlite:///{folder}/gateway.db")
+    await ensure_schema(store)
+    async with XSimulator(Options(search_delay_seconds=0, search_limit=10**6, read_limit=10**6)) as x:
+        yield XSource(x, store)
+    await store.close()
+
+
 @asynccontextmanager
 async def dummy_phone(folder: Path) -> AsyncIterator[Source]:
     yield DummyPhoneSource(folder / "phone")
@@ -92,7 +150,7 @@ async def at_modem(folder: Path) -> AsyncIterator[Source]:
         yield AtModemSource(modem)
 
 
-SOURCES: Final = {"sms on the dummy phone": dummy_phone, "sms on an AT modem": at_modem}
+SOURCES: Final = {"sms on the dummy phone": dummy_phone, "sms on an AT modem": at_modem, "x by search": x_search}
 """A new channel adds one line here."""
 
 

@@ -66,12 +66,14 @@ def test_the_sample_settings_are_the_defaults(tmp_path: Path) -> None:
     assert load_settings(path, {}, channel_plugins()) == load_settings(None, {}, channel_plugins())
 
 
-def test_the_sample_channels_are_valid_once_uncommented(tmp_path: Path) -> None:
+def test_the_sample_channels_are_valid_once_uncommented(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The channel sections are comments; without the marks they are settings."""
     secret = tmp_path / "pin"
     secret.write_text("1234\n")
     text = FILES["config/gateway.sample.toml"].replace("file:/run/secrets/pin", f"file:{secret}")
+    for name in re.findall(r'"env:(\w+)"', text):
+        monkeypatch.setenv(name, "a-secret")
     text = re.sub(r"^# (?=[a-z_]+ = |\[channels)", "", text, flags=re.MULTILINE)
     path = tmp_path / "gateway.toml"
     path.write_text(text, encoding="utf-8")
-    assert set(load_settings(path, {}, channel_plugins()).channels) == {"sms-1708"}
+    assert set(load_settings(path, {}, channel_plugins()).channels) == {"sms-1708", "twitter"}

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -119,35 +120,30 @@ def test_run_without_a_file_is_embedded_and_stops_in_order(tmp_path: Path) -> No
     assert (tmp_path / "var" / "intake.jsonl").exists()
 
 
+def _run_demo(folder: Path) -> str:
+    """Twelve seconds of the demo; returns what it printed."""
+    command = [sys.executable, "-m", "gateway.cli.main", "demo", "--folder", "demo", "--pace", "20", "--seconds", "12"]
+    environment = os.environ | {"LAPOR_CONSOLE__LISTEN": f"127.0.0.1:{free_port()}"}
+    demo = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=True)
+    return demo.stdout
+
+
+def _exported(folder: Path, config: str, state: str) -> list[dict[str, Any]]:
+    result = _lapor("messages", "export", "--state", state, "--config", config, folder=folder)
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
 def test_the_demo_publishes_reports_that_the_commands_can_show(tmp_path: Path) -> None:
-    """A newcomer sees reports come out, and finds each with its ledger and its evidence."""
-    environment = {"LAPOR_CONSOLE__LISTEN": f"127.0.0.1:{free_port()}"}
-    os.environ.update(environment)
-    try:
-        command = [
-            sys.executable,
-            "-m",
-            "gateway.cli.main",
-            "demo",
-            "--folder",
-            "demo",
-            "--pace",
-            "20",
-            "--seconds",
-            "12",
-        ]
-        demo = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=True)
-    finally:
-        for name in environment:
-            del os.environ[name]
-    assert "received #" in demo.stdout
+    """A newcomer sees reports of both channels come out, and finds each with its ledger and its evidence."""
+    printed = _run_demo(tmp_path)
+    assert "received #" in printed
     events = [json.loads(line) for line in (tmp_path / "demo/intake.jsonl").read_text().splitlines()]
     assert len({event["id"] for event in events}) == len(events) > 5
+    assert {event["data"]["channel"] for event in events} == {"sms", "twitter"}
     config = _settings(tmp_path, f'[store]\nurl = "sqlite:///{tmp_path}/demo/gateway.db"\n')
-    exported = _lapor("messages", "export", "--state", "processed", "--config", config, folder=tmp_path)
-    messages = [json.loads(line) for line in exported.stdout.splitlines()]
-    assert {message["decision"] for message in messages} == {"report", "ignored"}
-    assert all(message["raw"]["Text"] for message in messages)
+    messages = _exported(tmp_path, config, "processed")
+    assert {message["decision"] for message in messages} == {"report", "update", "ignored"}
+    assert all(message["raw"] for message in messages)
     # The oldest: what came in the last moment may wait in the outbox for the next start.
     reported = next(message for message in reversed(messages) if message["decision"] == "report")
     shown = _lapor("messages", "show", reported["id"], "--config", config, folder=tmp_path)
@@ -158,3 +154,14 @@ def test_the_demo_publishes_reports_that_the_commands_can_show(tmp_path: Path) -
     assert listed.returncode == 0
     replayed = _lapor("messages", "replay", reported["id"], "--reason", "a test", "--config", config, folder=tmp_path)
     assert "1 messages will be processed again" in replayed.stdout
+    held = [message["id"] for message in _exported(tmp_path, config, "held")]
+    for command, count, said in (
+        ("accept", 1, "1 messages will become reports"),
+        ("discard", 2, "2 messages are disc"),
+    ):
+        chosen, held = held[:count], held[count:]
+        done = _lapor("messages", command, *chosen, "--reason", "a test", "--config", config, folder=tmp_path)
+        assert said in done.stdout
+    channels = _lapor("channels", "--config", config, folder=tmp_path)
+    assert "sms-1708" in channels.stdout
+    assert "twitter" in channels.stdout

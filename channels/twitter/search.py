@@ -1,0 +1,247 @@
+"""Recent search: finds what the stream left out, or everything where it is the only way, and moves the watermark."""
+
+import asyncio
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Final
+
+import msgspec
+
+from channels.twitter.api import ApiError, XApi, translate
+from channels.twitter.backoff import Pace, Recovery
+from channels.twitter.condition import Path
+from channels.twitter.gaps import SEARCH, Coverage, GapBook, Silence
+from channels.twitter.inbox import Inbox
+from channels.twitter.keeping import persist
+from channels.twitter.posts import from_page, id_at, id_span, is_post_id, newest_id, next_token, time_of
+from channels.twitter.rules import search_query
+from channels.twitter.settings import TwitterSettings
+from channels.twitter.stream import Stream
+from gateway.clock import Clock, from_milliseconds, to_milliseconds
+from gateway.ports import ChannelStore, Gap, RawMessage
+
+REACH: Final = timedelta(days=7) - timedelta(minutes=10)
+"""How far back recent search reaches, and a little less, for clocks differ."""
+
+OLDEST_WATERMARK: Final = timedelta(days=1)
+"""Where nobody posts the watermark stays at the last post; but it must not come near the end of the reach."""
+
+_BAD_REQUEST: Final = 400
+_MINUTE: Final = 60
+
+
+class Watermark(msgspec.Struct, frozen=True):
+    """What search has confirmed: every post up to this id, as of a search that found all up to a moment (in ms)."""
+
+    id: int
+    until: int
+
+
+@dataclass(slots=True)
+class _Run:
+    """One search over all its pages.
+
+    While the stream is connected a search ends where the stream may still be late: so what only search brings was
+    left out by the stream.
+    """
+
+    began: datetime
+    since_id: int
+    until_id: int | None
+    reach: datetime | None
+    newest: int | None = None
+    token: str | None = None
+    pages: int = 0
+
+
+class Search:
+    """The searches of one channel, one at a time.
+
+    Args:
+        name: The channel's name.
+        settings: Its section.
+        api: X.
+        store: Keeps the watermark.
+        clock: Tells the time.
+        inbox: Takes the posts.
+        gaps: Told what was found.
+        pace: How long everything takes.
+    """
+
+    def __init__(  # noqa: PLR0913, PLR0917 - everything a search stands on
+        self,
+        name: str,
+        settings: TwitterSettings,
+        api: XApi,
+        store: ChannelStore,
+        clock: Clock,
+        inbox: Inbox,
+        gaps: GapBook,
+        pace: Pace,
+    ) -> None:
+        self._name = name
+        self._settings = settings
+        self._api = api
+        self._store = store
+        self._clock = clock
+        self._inbox = inbox
+        self._gaps = gaps
+        self._pace = pace
+        self._recovery = Recovery(pace)
+        self._query = search_query(settings.account)
+        lateness = pace.lateness if settings.mode == "stream" else 0.0
+        self._delay = timedelta(seconds=max(settings.search_delay_seconds, lateness))
+        self._watermark: Watermark | None = None
+        self._opened = clock.now()
+        self._silence = Silence()
+        self._run: _Run | None = None
+        self._now_please = asyncio.Event()
+        self.path = Path()
+        self.stream: Stream | None = None
+        """The stream whose silence this search notices."""
+
+    async def load(self) -> None:
+        """Reads what the last life left. Raises StoreUnavailable."""
+        saved = await self._store.load("search")
+        self._watermark = msgspec.json.decode(saved, type=Watermark) if saved else None
+        self._silence = Silence.load(await self._store.load("silence"))
+        self._opened = self._clock.now()
+
+    def request(self) -> None:
+        """Asks for a search now, or right after the one that is under way."""
+        self._now_please.set()
+
+    def lag(self) -> float | None:
+        """Seconds by which what search has confirmed is behind."""
+        if self._watermark is None:
+            return None
+        return (to_milliseconds(self._clock.now()) - self._watermark.until) / 1000
+
+    async def run(self) -> None:
+        """Searches again and again. Raises LeaseLost, and what is wrong in the gateway itself."""
+        while True:
+            self._now_please.clear()
+            try:
+                await self._search()
+            except ApiError as error:
+                self.path.fails(translate(error, self._name), self._clock.monotonic())
+                if error.status == _BAD_REQUEST:
+                    self._run = None  # a page's token that X knows no more, perhaps
+                await asyncio.sleep(max(self._recovery.pause(error), self._pace.network_step))
+            else:
+                self._recovery.reset()
+                self.path.works()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._pause()):
+                        await self._now_please.wait()
+
+    def _pause(self) -> float:
+        """Until the next search: sooner if a gap has ended that X's search does not know all of yet."""
+        usual = self._settings.search_minutes * _MINUTE
+        ended = self._gaps.last_end()
+        if ended is None:
+            return usual
+        known = (ended + self._delay - self._clock.now()).total_seconds()
+        return min(usual, max(known + self._pace.network_step, self._pace.network_step))
+
+    async def _search(self) -> None:
+        """One search over all its pages, or the rest of one that was interrupted."""
+        run = self._run = self._run or self._begin()
+        while True:
+            page = await self._api.recent_search(
+                self._query,
+                since_id=str(run.since_id),
+                until_id=None if run.until_id is None else str(run.until_id),
+                next_token=run.token,
+            )
+            if run.pages == 0:
+                run.newest = newest_id(page)
+            token = next_token(page)
+            if token is not None and token == run.token:
+                raise ApiError(200, "the same page of search again")
+            await self._hand_over(run, tuple(from_page(page, SEARCH)), last=token is None)
+            run.token = token
+            run.pages += 1
+            if token is None:
+                self._run = None
+                return
+            if run.pages % self._settings.max_pages == 0:
+                await asyncio.sleep(self._settings.search_minutes * _MINUTE)
+
+    def _begin(self) -> _Run:
+        now = self._clock.now()
+        first = Watermark(id_at(to_milliseconds(self._opened)), 0)
+        known = (self._watermark or first).id
+        rewind = id_span(timedelta(minutes=self._settings.rewind_minutes))
+        reach = id_at(to_milliseconds(now - REACH))
+        out_of_reach = self._watermark is not None and known < reach
+        connected = self.stream is not None and self.stream.state == "connected"
+        return _Run(
+            began=now,
+            since_id=max(0, known - rewind, reach),
+            until_id=id_at(to_milliseconds(now - self._delay)) if connected else None,
+            reach=now - REACH if out_of_reach else None,
+        )
+
+    async def _hand_over(self, run: _Run, messages: Sequence[RawMessage], *, last: bool) -> None:
+        size = self._settings.read_limit
+        chunks = [messages[start : start + size] for start in range(0, len(messages), size)]
+        for chunk in chunks[:-1]:
+            await self._inbox.deliver(chunk, partial(self._settle, run, last=False))
+        settle = partial(self._settle, run, last=last)
+        if chunks:
+            await self._inbox.deliver(chunks[-1], settle)
+        elif last:
+            await persist(lambda: settle(()))
+
+    async def _settle(self, run: _Run, new: Collection[str], *, last: bool) -> None:
+        """Posts are committed; after the last page the watermark moves."""
+        if self.stream is not None:
+            self._account(run, self.stream, new)
+        values = {"silence": self._silence.dump()} if new else {}
+        if last:
+            watermark = self._moved(run)
+            values["search"] = msgspec.json.encode(watermark).decode()
+        if last or new:
+            await self._store.save(values)
+        if last:
+            await self._finish(run, watermark)
+        if new or last:
+            await self._gaps.flush()
+
+    def _account(self, run: _Run, stream: Stream, new: Collection[str]) -> None:
+        """Sees to which gap each post belongs that search alone has found, or that the stream has left it out."""
+        times = [from_milliseconds(time_of(int(name))) for name in new if is_post_id(name)]
+        outside = self._gaps.count(times)
+        waiting = self._inbox.oldest()
+        owed_until = min(run.began, from_milliseconds(waiting)) if waiting is not None else run.began
+        lateness = timedelta(seconds=self._pace.lateness)
+        if stream.first_connect is not None:
+            owed_since = from_milliseconds(stream.first_connect) + lateness
+            self._silence.add(time for time in outside if owed_since <= time <= owed_until - lateness)
+
+    def _moved(self, run: _Run) -> Watermark:
+        """Where the watermark stands after a complete search."""
+        until = to_milliseconds(run.began - self._delay)
+        reached = id_at(until)
+        oldest = reached - id_span(OLDEST_WATERMARK)
+        before = self._watermark.id if self._watermark is not None else 0
+        return Watermark(max(before, oldest, min(run.newest or 0, reached)), until)
+
+    async def _finish(self, run: _Run, watermark: Watermark) -> None:
+        known = from_milliseconds(self._watermark.until) if self._watermark is not None else None
+        if run.reach is not None and known is not None and self.stream is None:
+            reason = "Nothing was searched for so long that X's search no longer reaches back to it."
+            self._gaps.record(Gap(SEARCH, known, run.reach, "lost", reason))
+        self._gaps.covered(Coverage(from_milliseconds(watermark.until), run.reach, known))
+        self._watermark = watermark
+        run.reach = None
+        silent = self._silence.gap()
+        if silent is not None:
+            self._gaps.record(silent)
+            await self._gaps.flush()
+            self._silence = Silence()
+            await self._store.save({"silence": self._silence.dump()})
