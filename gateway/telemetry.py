@@ -54,6 +54,7 @@ class Metrics:
         # Faults.
         self.step_failures = self._counter("step_failures", "Steps that failed and are tried again.", ["step"])
         self.channel_up = self._gauge("channel_up", "1 while the channel's state is up.", ["channel"])
+        self.gaps = self._gauge("gaps", "Times in which a source may have had more than came.", ["channel", "state"])
         self.commit_seconds = Histogram(
             "lapor_commit_seconds",
             "Time to commit one batch.",

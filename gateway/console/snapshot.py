@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from gateway.application import Gateway
 from gateway.clock import from_milliseconds, to_milliseconds
-from gateway.ports import Gap
+from gateway.ports import Gap, GapState
 from gateway.store import answers, channel_states, messages, outbox
-from gateway.store.channel_store import list_gaps
+from gateway.store.channel_store import count_gaps, list_gaps
 
 GAPS_SHOWN: Final = 100
 """Gaps on the page and in the API, the newest of all channels."""
@@ -53,7 +53,11 @@ async def take_snapshot(gateway: Gateway) -> Snapshot:
         pending = await outbox.count_pending(connection)
         parked = await outbox.count_parked(connection)
         gaps = await list_gaps(connection, limit=GAPS_SHOWN)
+        counted = await count_gaps(connection)
     gateway.metrics.outbox_pending.set(pending)
+    for name in gateway.settings.channels:
+        for state in get_args(GapState):
+            gateway.metrics.gaps.labels(name, state).set(counted.get((name, state), 0))
     components = tuple(
         Component(name, condition.state, condition.reason, condition.since)
         for name, condition in sorted(gateway.board.conditions.items())

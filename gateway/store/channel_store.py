@@ -124,6 +124,12 @@ async def list_gaps(
     ]
 
 
+async def count_gaps(connection: AsyncConnection) -> dict[tuple[str, str], int]:
+    """How many gaps each channel has in each state."""
+    query = select(gaps.c.channel, gaps.c.state, func.count()).group_by(gaps.c.channel, gaps.c.state)
+    return {(channel, state): number for channel, state, number in await connection.execute(query)}
+
+
 def _row_of(channel: str, gap: Gap) -> dict[str, object]:
     return {
         "channel": channel,

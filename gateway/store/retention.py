@@ -10,7 +10,7 @@ _EMPTIED: dict[Table, tuple[tuple[Column[object], ...], ColumnElement[bool] | No
     messages: ((messages.c.raw,), None),
     reports: ((reports.c.body,), None),
     outbox: ((outbox.c.body,), outbox.c.confirmed_at.is_not(None)),
-    answers: ((answers.c.recipient, answers.c.text), answers.c.state.not_in(("queued", "sending"))),
+    answers: ((answers.c.recipient, answers.c.text), answers.c.state.not_in(("queued", "sending", "unsure"))),
 }
 """What is emptied in each table, and of which rows only. An event that was never confirmed keeps its body."""
 

@@ -1,7 +1,8 @@
 """Numbers, names and texts of citizens never reach the log, the metrics or an error's sentence."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from io import StringIO
 
 import pytest
@@ -10,7 +11,9 @@ from prometheus_client import generate_latest
 
 from gateway.application import Gateway
 from gateway.console.snapshot import take_snapshot
+from gateway.demo.x import Options, XSimulator
 from gateway.errors import ChannelUnavailable, MaybeSent, NotSent
+from gateway.plugins import channel_plugins
 from gateway.ports import RawMessage
 from gateway.settings.model import ChannelSection
 from gateway.stages.loop import Backoff
@@ -68,7 +71,36 @@ async def test_marked_messages_leave_no_mark(log: StringIO, store_url: str) -> N
         metrics = generate_latest(gateway.metrics.registry).decode()
     finally:
         await gateway.stop()
-    for place, content in {"log": log.getvalue(), "metrics": metrics, "board": shown}.items():
+    _assert_unmarked(MARKS, log=log.getvalue(), metrics=metrics, board=shown)
+
+
+def _assert_unmarked(marks: Iterable[str], **places: str) -> None:
+    for place, content in places.items():
         assert content, place
-        for mark in MARKS:
+        for mark in marks:
             assert mark not in content, place
+
+
+async def test_posts_and_keys_of_x_leave_no_mark(log: StringIO, store_url: str) -> None:
+    """Real tweepy on a simulated X: posts of all kinds, broken lines, refusals; neither people nor keys are told."""
+    async with XSimulator(Options(search_delay_seconds=0)) as x:
+        keys = asdict(x.options.credentials)
+        table = {"type": "twitter", "api_url": x.origin, "search_minutes": 0.01, "search_delay_seconds": 0, **keys}
+        plugin = channel_plugins()["twitter"]
+        section = ChannelSection("twitter", plugin, plugin.settings.model_validate(table))
+        gateway = Gateway(settings_for(store_url, channels=[section]), publisher=(queue := RecordingPublisher()))
+        x.faults.refuse_calls("unavailable", path="POST /2/tweets")
+        x.faults.refuse_calls("payment", path="/2/tweets/search/recent")
+        await gateway.start()
+        try:
+            await eventually(lambda: bool(x.stream.open_connections), "the stream to be connected")
+            x.world.post("budi_rahasia", f"#LAPOR {TEXT} {NUMBER} @LAPOR1708")
+            x.world.post("budi_rahasia", f"@LAPOR1708 {TEXT}")
+            x.faults.inject(f'{{"data": {{"text": "{TEXT}", "username": "budi_rahasia"}}'.encode())
+            await eventually(lambda: bool(queue.confirmed), "a report to be published")
+            await eventually(lambda: x.calls["POST /2/tweets"] > 0, "an answer to be tried")
+            metrics = generate_latest(gateway.metrics.registry).decode()
+            shown = json.dumps([repr(component) for component in (await take_snapshot(gateway)).components])
+        finally:
+            await gateway.stop()
+    _assert_unmarked((TEXT, NUMBER, "budi_rahasia", *keys.values()), log=log.getvalue(), metrics=metrics, board=shown)
