@@ -36,6 +36,7 @@ POST_FIELDS: Final[Mapping[str, list[str]]] = {
 """What is asked for of each post, by every way it can come. A post bears its id and text in any case."""
 
 PAGE: Final = 100
+_THERE_ALREADY: Final = "DuplicateRule"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +105,6 @@ class XApi:
             )
         )
 
-    async def mentions(self, user_id: str, since: datetime | None = None, token: str | None = None) -> Json:
-        """One page of the posts that mention an account, newest first."""
-        return await _answer(
-            self._client.get_users_mentions(
-                user_id, start_time=since, pagination_token=token, max_results=PAGE, **POST_FIELDS
-            )
-        )
-
     async def create_reply(self, text: str, in_reply_to: str) -> str:
         """Posts a reply in the name of the answering account; returns its id."""
         made = self._client.create_tweet(text=text, in_reply_to_tweet_id=in_reply_to, user_auth=True)
@@ -131,7 +124,11 @@ class XApi:
 
     async def add_rules(self, rules: Sequence[Rule]) -> None:
         """Adds rules to the stream."""
-        await _answer(self._rules.add_rules([tweepy.StreamRule(value=rule.value, tag=rule.tag) for rule in rules]))
+        wanted = [tweepy.StreamRule(value=rule.value, tag=rule.tag) for rule in rules]
+        for error in (await _answer(self._rules.add_rules(wanted))).get("errors") or ():
+            title = error.get("title") if isinstance(error, dict) else None
+            if title != _THERE_ALREADY:
+                raise ApiError(400, f"a rule is refused: {title!s:.80}")
 
     async def delete_rules(self, ids: Sequence[str]) -> None:
         """Takes rules out of the stream."""

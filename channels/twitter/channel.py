@@ -1,8 +1,9 @@
 """One account on X as a channel: the stream, reconciled by search, and answers as replies."""
 
 import asyncio
-from collections.abc import Collection, Coroutine
+from collections.abc import Collection, Coroutine, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Final
 
 from channels.twitter.api import ApiError, XApi, translate
@@ -11,6 +12,7 @@ from channels.twitter.condition import judge
 from channels.twitter.gaps import GapBook
 from channels.twitter.inbox import Inbox
 from channels.twitter.media import MediaFetcher
+from channels.twitter.media_sweep import MediaSweep
 from channels.twitter.posts import is_post_id, time_of
 from channels.twitter.recheck import Recheck
 from channels.twitter.search import Search
@@ -19,11 +21,13 @@ from channels.twitter.settings import TwitterSettings
 from channels.twitter.stream import Stream
 from gateway.clock import Clock, SystemClock, from_milliseconds
 from gateway.errors import ChannelUnavailable, GatewayError
-from gateway.ports import ChannelStore, Delivery, Health, OutgoingAnswer, Sent
+from gateway.ports import ChannelStore, Delivery, Health, OutgoingAnswer, RawMessage, Sent
 
 RECEIVE_SECONDS: Final = 1.0
 CLOSE_SECONDS: Final = 2.0
 _WRONG_KEYS: Final = 401
+_SIDE_WORK: Final = ("answers_wait_because", "recheck_reason", "media_sweep_reason")
+"""Details that say what does not work although posts come."""
 
 
 class TwitterChannel:
@@ -67,6 +71,9 @@ class TwitterChannel:
         self._recheck = Recheck(
             self._api, settings, store, self._clock, self._media.offer if settings.media_folder else None
         )
+        self._sweep: MediaSweep | None = None
+        if settings.media_folder is not None:
+            self._sweep = MediaSweep(Path(settings.media_folder), store, self._clock)
         self._tasks: list[asyncio.Task[None]] = []
         self._state = "new"
         self._last_post: int | None = None
@@ -95,22 +102,29 @@ class TwitterChannel:
             self._start()
         for task in self._tasks:
             if task.done():
-                task.result()
+                if not task.cancelled():
+                    task.result()
                 raise ChannelUnavailable(f"channels.{self._name}: a part of the channel has ended; it is opened anew.")
         delivery = await self._inbox.next(self._settings.read_limit, RECEIVE_SECONDS)
         self._need_open()
         return delivery
 
     def _start(self) -> None:
-        endless: list[Coroutine[Any, Any, None]] = [self._search.run(), self._recheck.run(self._inbox.deliver)]
+        endless: list[Coroutine[Any, Any, None]] = [self._search.run(), self._recheck.run(self._deliver)]
         if self._stream is not None:
             endless += [self._stream.run(), self._stream.keep()]
-        if self._settings.media_folder is not None:
-            endless.append(self._media.run(self._inbox.deliver))
+        if self._sweep is not None:
+            endless += [self._media.run(self._deliver), self._sweep.run()]
         for coroutine in endless:
             task = asyncio.create_task(coroutine)
             task.add_done_callback(lambda _task: self._inbox.wake())
             self._tasks.append(task)
+
+    async def _deliver(self, messages: Sequence[RawMessage]) -> None:
+        """Takes over what was found apart from posts, as many at once as the settings allow."""
+        size = self._settings.read_limit
+        for start in range(0, len(messages), size):
+            await self._inbox.deliver(messages[start : start + size])
 
     async def release(self, delivery: Delivery, new: Collection[str]) -> None:
         """The stream has nothing to let go of; after the last page of a search the watermark moves."""
@@ -141,7 +155,10 @@ class TwitterChannel:
         if self._state == "new":
             return Health("down", "X has not answered yet.", self._details())
         stream = self._stream.path if self._stream is not None else None
-        return judge(stream, self._search.path, self._clock.monotonic(), self._pace.patience, self._details())
+        details = self._details()
+        health = judge(stream, self._search.path, self._clock.monotonic(), self._pace.patience, details)
+        trouble = next((details[name] for name in _SIDE_WORK if details.get(name)), None)
+        return health if health.state != "up" or trouble is None else Health("degraded", trouble, details)
 
     def _details(self) -> dict[str, Any]:
         stream = self._stream
@@ -158,6 +175,7 @@ class TwitterChannel:
             **self._sender.details(),
             **self._recheck.details(),
             **self._media.details(),
+            **(self._sweep.details() if self._sweep is not None else {}),
         }
 
     async def close(self) -> None:

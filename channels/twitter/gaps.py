@@ -49,6 +49,8 @@ class GapBook:
         self._dirty: dict[tuple[str, datetime], Gap] = {}
         self._flushing = asyncio.Lock()
         self.changed = asyncio.Event()
+        self.lost_until: datetime | None = None
+        """Up to where what the stream owed was given up; no gap may begin before that again."""
 
     async def load(self) -> None:
         """Reads what earlier lives left. Raises StoreUnavailable."""
@@ -97,6 +99,8 @@ class GapBook:
     def _lose(self, gap: Gap, reach: datetime) -> None:
         """What of a gap lies before ``reach`` is lost; the rest is a gap of its own."""
         reach = _whole_milliseconds(reach)
+        if gap.path == STREAM:
+            self.lost_until = reach
         over = gap.until is not None and gap.until <= reach
         lost = replace(gap, state="lost", reason=gap.reason + _OUT_OF_REACH)
         self._put(lost if over else replace(lost, until=reach, found=0))

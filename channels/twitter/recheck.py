@@ -213,8 +213,8 @@ class Recheck:
             await asyncio.sleep(self._pace)
             # Asked twice, since what is withdrawn by mistake cannot be brought back.
             gone |= _missing(await self._api.lookup(list(missing)), missing.keys())
-        found = [_withdrawal(post_id, _author_of(by_id[post_id].raw), why) for post_id, why in sorted(gone.items())]
-        self._counts["withdrawn"] += len(found)
+        found = [note for post_id, why in sorted(gone.items()) for note in _withdrawals(by_id[post_id], why)]
+        self._counts["withdrawn"] += len(gone)
         for post_id in shown.keys() - gone.keys():
             self._note_media(by_id[post_id].raw)
         newer = {_newest(post) for post in shown.values()} - by_id.keys() - self._versions.keys()
@@ -322,9 +322,12 @@ def _newest(post: Json) -> str:
     return max((_text(one) for one in (*history, post["id"]) if is_post_id(_text(one))), key=int)
 
 
-def _withdrawal(post_id: str, author_id: str | None, reason: str) -> RawMessage:
-    note = {"lapor": "withdrawal", "post_id": post_id, "author_id": author_id, "reason": reason}
-    return RawMessage(f"withdrawal:{post_id}", _compact(note), author_id or post_id)
+def _withdrawals(post: Kept, reason: str) -> Iterator[RawMessage]:
+    """That a post is gone, and that its files are not to be kept either."""
+    author_id = _author_of(post.raw)
+    for external_id in (post.external_id, *(file.external_id for file in files_of(post.raw))):
+        note = {"lapor": "withdrawal", "post_id": external_id, "author_id": author_id, "reason": reason}
+        yield RawMessage(f"withdrawal:{external_id}", _compact(note), author_id or post.external_id)
 
 
 def _author_of(raw: bytes) -> str | None:

@@ -19,7 +19,7 @@ from channels.twitter.keeping import persist
 from channels.twitter.posts import from_page, id_at, id_span, is_post_id, newest_id, next_token, time_of
 from channels.twitter.rules import search_query
 from channels.twitter.settings import TwitterSettings
-from channels.twitter.stream import Stream
+from channels.twitter.stream import SIGN_OF_LIFE, Stream
 from gateway.clock import Clock, from_milliseconds, to_milliseconds
 from gateway.ports import ChannelStore, Gap, RawMessage
 
@@ -201,15 +201,11 @@ class Search:
         """Posts are committed; after the last page the watermark moves."""
         if self.stream is not None:
             self._account(run, self.stream, new)
-        values = {"silence": self._silence.dump()} if new else {}
         if last:
-            watermark = self._moved(run)
-            values["search"] = msgspec.json.encode(watermark).decode()
-        if last or new:
-            await self._store.save(values)
-        if last:
-            await self._finish(run, watermark)
-        if new or last:
+            await self._complete(run)
+        elif new:
+            if self._silence.found:
+                await self._store.save({"silence": self._silence.dump()})
             await self._gaps.flush()
 
     def _account(self, run: _Run, stream: Stream, new: Collection[str]) -> None:
@@ -231,17 +227,22 @@ class Search:
         before = self._watermark.id if self._watermark is not None else 0
         return Watermark(max(before, oldest, min(run.newest or 0, reached)), until)
 
-    async def _finish(self, run: _Run, watermark: Watermark) -> None:
-        known = from_milliseconds(self._watermark.until) if self._watermark is not None else None
+    async def _complete(self, run: _Run) -> None:
+        """Notes what a whole search has shown: the gaps first, so that a death in between has it done again."""
+        watermark, before = self._moved(run), self._watermark
+        known = from_milliseconds(before.until) if before is not None else None
         if run.reach is not None and known is not None and self.stream is None:
             reason = "Nothing was searched for so long that X's search no longer reaches back to it."
             self._gaps.record(Gap(SEARCH, known, run.reach, "lost", reason))
         self._gaps.covered(Coverage(from_milliseconds(watermark.until), run.reach, known))
-        self._watermark = watermark
-        run.reach = None
         silent = self._silence.gap()
         if silent is not None:
             self._gaps.record(silent)
-            await self._gaps.flush()
-            self._silence = Silence()
-            await self._store.save({"silence": self._silence.dump()})
+        await self._gaps.flush()
+        values = {"search": msgspec.json.encode(watermark).decode(), "silence": Silence().dump()}
+        alive = self.stream.sign_of_life() if self.stream is not None else None
+        if run.reach is not None and alive is not None:
+            values[SIGN_OF_LIFE] = str(alive)  # the gap that is lost is never opened again
+        await self._store.save(values)
+        self._watermark = watermark
+        self._silence = Silence()

@@ -78,7 +78,8 @@ class TwitterSettings(ChannelSettings):
     )
     recheck_days: float = Field(default=7.0, gt=0, le=90, description="Days after which a post is looked up no more.")
     media_folder: str | None = Field(
-        default=None, description="A folder for pictures and videos of reports; they are not fetched where left out."
+        default=None,
+        description="A folder of this channel's own for pictures and videos; they are not fetched where left out.",
     )
     media_max_bytes: int = Field(
         default=20_000_000, ge=1, le=1_000_000_000, description="Bytes of one picture or video, at most."

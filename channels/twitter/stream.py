@@ -19,6 +19,9 @@ from gateway.clock import Clock, from_milliseconds, to_milliseconds
 from gateway.errors import GatewayError
 from gateway.ports import ChannelStore
 
+SIGN_OF_LIFE: Final = "alive"
+"""The name under which the last proof that the stream lived is saved."""
+
 TOO_MANY_CONNECTIONS: Final = "TooManyConnections"
 _NO_RULES: Final = 409
 _STORE_PAUSE: Final = 1.0
@@ -81,7 +84,7 @@ class Stream:
     async def load(self) -> None:
         """Reads what the last life left. Raises StoreUnavailable."""
         self._budget = ConnectBudget.load(self._settings.connects_per_window, await self._store.load("connects"))
-        alive, first = await self._store.load("alive"), await self._store.load("stream_since")
+        alive, first = await self._store.load(SIGN_OF_LIFE), await self._store.load("stream_since")
         self._last_byte = self._written = int(alive) if alive else None
         self.first_connect = int(first) if first else None
 
@@ -89,7 +92,7 @@ class Stream:
         """Connects, again and again. Raises LeaseLost, and what is wrong in the gateway itself."""
         began = self._now()
         if self._last_byte is not None:
-            self._gaps.open(STREAM, from_milliseconds(self._last_byte), "The gateway was not running.")
+            self._gaps.open(STREAM, from_milliseconds(self._last_byte), "The channel was not running.")
         while True:
             try:
                 await self._attempt()
@@ -118,15 +121,16 @@ class Stream:
     async def save(self) -> None:
         """Writes the state down. Raises StoreUnavailable and LeaseLost."""
         await self._gaps.flush()
-        mark = self._sign_of_life()
+        mark = self.sign_of_life()
         if mark is not None and mark != self._written:
-            await self._store.save({"alive": str(mark), "stream_since": str(self.first_connect or mark)})
+            await self._store.save({SIGN_OF_LIFE: str(mark), "stream_since": str(self.first_connect or mark)})
             self._written = mark
 
-    def _sign_of_life(self) -> int | None:
-        """Everything that the stream brought before this moment is committed."""
+    def sign_of_life(self) -> int | None:
+        """Everything that the stream brought before this moment is committed, or was given up; in milliseconds."""
         times = [time for time in (self._last_byte, self._inbox.oldest()) if time is not None]
-        return min(times, default=None)
+        given_up = to_milliseconds(self._gaps.lost_until) if self._gaps.lost_until else None
+        return max(min(times), given_up or 0) if times else given_up
 
     def connects(self) -> int:
         """Connects of the last 15 minutes."""
@@ -140,10 +144,10 @@ class Stream:
         """One connection, from the rules to its end, which is always an exception."""
         self.state = "connecting"
         await self._sync_rules()
+        why = self.path.reason
         while (wait := self._budget.wait(self._now())) > 0:
             self.state = "waiting"
-            if self.path.state != "up":
-                self.path.fails(f"{self.path.reason} The next connect is due in {wait:.0f} s.", self._clock.monotonic())
+            self.path.reason = f"{why} X bears so many connects only; the next one is due in {wait:.0f} s."
             await asyncio.sleep(wait)
         self.state = "connecting"
         self._budget.spend(self._now())
@@ -191,17 +195,20 @@ class Stream:
         lasted = self.age()
         if lasted is not None and lasted >= self._pace.healthy:
             self._recovery.reset()
-        self._away(translate(error, self._name), began, None if lasted is None else error.title)
+        if lasted is None:
+            self._away(translate(error, self._name), began)
+        else:
+            self._away(f"The stream ended: {error.title}.", began)
         if error.status == _NO_RULES:
             self._rules_at = None
         if error.issue == TOO_MANY_CONNECTIONS and await self._clear_connections():
             return self._pace.http_first
         return self._recovery.pause(error)
 
-    def _away(self, why: GatewayError | str, began: int, ended: str | None = None) -> None:
+    def _away(self, why: GatewayError | str, began: int) -> None:
         """From here on there is a gap."""
-        since = from_milliseconds(self._last_byte or began)
-        self._gaps.open(STREAM, since, f"The stream ended: {ended}." if ended else str(why))
+        if self._gaps.open_since(STREAM) is None:
+            self._gaps.open(STREAM, from_milliseconds(self._last_byte or began), str(why))
         self.path.fails(why, self._clock.monotonic())
         self._connected_at = None
         self.state = "waiting"
