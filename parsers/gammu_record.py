@@ -8,7 +8,6 @@ part numbers, and without any header it leaves zeros or minus ones, depending on
 import json
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
@@ -16,6 +15,7 @@ from msgspec import Struct
 
 from gateway.errors import Quarantine
 from gateway.ports import DeliveryNotice
+from parsers.moments import moment
 
 # Information elements of the user data header: 3GPP TS 23.040, clause 9.2.3.24.
 _CONCATENATION_8_BIT: Final = 0x00
@@ -216,17 +216,6 @@ def text_of_data(data: bytes, *, cut: bool = False) -> str:
     if _CONTROL.search(text):
         raise Quarantine("8-bit data that is no text")
     return text
-
-
-def moment(written: str | None) -> datetime | None:
-    """A time in UTC; None where it is missing, malformed or without a zone: better unknown than hours off."""
-    if written is None:
-        return None
-    try:
-        time = datetime.fromisoformat(written)
-        return None if time.tzinfo is None else time.astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
 
 
 def delivery_notice(record: Record, recipient: str) -> DeliveryNotice:

@@ -11,6 +11,7 @@ from gateway.model import Reporter
 from gateway.ports import Parsed, PartOf, Profile
 from parsers import citizen_text, gammu_record, senders
 from parsers.gammu_record import Concatenation, Record
+from parsers.moments import moment
 from parsers.senders import SenderKind
 
 # Reasons may be logged: they never hold a number or a text.
@@ -71,7 +72,7 @@ def parse(raws: Sequence[bytes | None], profile: Profile) -> Parsed:
         raise Quarantine("there is no part to parse")
     if first.type != "Deliver":
         return _not_received(first)
-    times = [time for record in records if record is not None and (time := gammu_record.moment(record.time))]
+    times = [time for record in records if record is not None and (time := moment(record.time))]
     ported = any(record is not None and _is_machine_data(record) for record in records)
     return _whole(first, None if ported else _joined(records), min(times, default=None), profile)
 
@@ -79,7 +80,7 @@ def parse(raws: Sequence[bytes | None], profile: Profile) -> Parsed:
 def _parse_one(record: Record, profile: Profile) -> Parsed:
     if record.type != "Deliver":
         return _not_received(record)
-    sent_at = gammu_record.moment(record.time)
+    sent_at = moment(record.time)
     content = gammu_record.content(record)
     if record.header.type != "NoUDH":
         if _is_machine_data(record):
@@ -136,7 +137,7 @@ def _not_received(record: Record) -> Parsed:
     return Parsed(
         reporter=Reporter(address=address, kind="phone"),
         text="",
-        sent_at=gammu_record.moment(record.time) if notice is None else notice.at,
+        sent_at=moment(record.time) if notice is None else notice.at,
         not_a_report=OWN_MESSAGE if notice is None else DELIVERY_REPORT,
         answerable=False,
         delivery=notice,

@@ -22,6 +22,7 @@ from gateway.errors import Quarantine
 from gateway.model import Attachment, Reporter
 from gateway.ports import Parsed, Profile, Withdrawal
 from parsers import citizen_text, twitter_facts, twitter_record, twitter_text
+from parsers.moments import moment
 from parsers.twitter_record import MOST_ENTRIES, Entities, Post, Record, User, is_id, is_web_address
 from parsers.twitter_text import Names, Reading
 
@@ -271,7 +272,7 @@ def _withdrawal(record: Record) -> Parsed:
     return Parsed(
         reporter=_reporter(record),
         text="",
-        sent_at=twitter_facts.moment(record.seen_at),
+        sent_at=moment(record.seen_at),
         not_a_report=WITHDRAWN,
         withdrawal=Withdrawal(record.post_id, what),
         answerable=False,

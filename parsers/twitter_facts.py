@@ -12,6 +12,7 @@ from typing import Any, Final
 from gateway.model import Attachment, Location, Reporter
 from gateway.ports import Revision
 from parsers import citizen_text
+from parsers.moments import moment
 from parsers.twitter_record import MOST_ENTRIES, Media, Post, Record, User, Variant, is_id, is_web_address
 
 _HANDLE: Final = re.compile(r"[A-Za-z0-9_]{1,20}")
@@ -63,17 +64,6 @@ def language(code: str | None) -> str | None:
     if code.startswith("q") and len(code) == 3:  # noqa: PLR2004 - X's own codes: qme, qht, qam …
         return None
     return _OLD_LANGUAGES.get(code, code)
-
-
-def moment(written: str | None) -> datetime | None:
-    """A time in UTC; None where it is missing, malformed or without a zone."""
-    if written is None:
-        return None
-    try:
-        time = datetime.fromisoformat(written)
-        return None if time.tzinfo is None else time.astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
 
 
 def sent_at(post: Post) -> datetime | None:

@@ -9,6 +9,7 @@ from typing import Any, Final
 from channels.twitter.api import ApiError, XApi, translate
 from channels.twitter.backoff import Pace
 from channels.twitter.condition import judge
+from channels.twitter.context import Context
 from channels.twitter.gaps import GapBook
 from channels.twitter.inbox import Inbox
 from channels.twitter.media import MediaFetcher
@@ -61,11 +62,11 @@ class TwitterChannel:
         self._inbox = inbox or Inbox()
         self._api = XApi(settings, self._clock)
         self._gaps = GapBook(store, self._pace.lateness)
-        common = (name, settings, self._api, store, self._clock, self._inbox, self._gaps, self._pace)
-        self._search = Search(*common)
+        context = Context(name, settings, self._api, store, self._clock, self._inbox, self._gaps, self._pace)
+        self._search = Search(context)
         self._stream: Stream | None = None
         if settings.mode == "stream":
-            self._stream = self._search.stream = Stream(*common, self._search.request)
+            self._stream = self._search.stream = Stream(context, self._search.request)
         self._sender = Sender(self._api, settings, store, self._clock, name)
         self._media = MediaFetcher(settings)
         self._recheck = Recheck(

@@ -10,18 +10,17 @@ from typing import Final
 
 import msgspec
 
-from channels.twitter.api import ApiError, XApi, translate
-from channels.twitter.backoff import Pace, Recovery
+from channels.twitter.api import ApiError, translate
+from channels.twitter.backoff import Recovery
 from channels.twitter.condition import Path
-from channels.twitter.gaps import SEARCH, Coverage, GapBook, Silence
-from channels.twitter.inbox import Inbox
+from channels.twitter.context import Context
+from channels.twitter.gaps import SEARCH, Coverage, Silence
 from channels.twitter.keeping import persist
 from channels.twitter.posts import from_page, id_at, id_span, is_post_id, newest_id, next_token, time_of
 from channels.twitter.rules import search_query
-from channels.twitter.settings import TwitterSettings
 from channels.twitter.stream import SIGN_OF_LIFE, Stream
-from gateway.clock import Clock, from_milliseconds, to_milliseconds
-from gateway.ports import ChannelStore, Gap, RawMessage
+from gateway.clock import from_milliseconds, to_milliseconds
+from gateway.ports import Gap, RawMessage
 
 REACH: Final = timedelta(days=7) - timedelta(minutes=10)
 """How far back recent search reaches, and a little less, for clocks differ."""
@@ -61,41 +60,17 @@ class Search:
     """The searches of one channel, one at a time.
 
     Args:
-        name: The channel's name.
-        settings: Its section.
-        api: X.
-        store: Keeps the watermark.
-        clock: Tells the time.
-        inbox: Takes the posts.
-        gaps: Told what was found.
-        pace: How long everything takes.
+        context: What it stands on.
     """
 
-    def __init__(  # noqa: PLR0913, PLR0917 - everything a search stands on
-        self,
-        name: str,
-        settings: TwitterSettings,
-        api: XApi,
-        store: ChannelStore,
-        clock: Clock,
-        inbox: Inbox,
-        gaps: GapBook,
-        pace: Pace,
-    ) -> None:
-        self._name = name
-        self._settings = settings
-        self._api = api
-        self._store = store
-        self._clock = clock
-        self._inbox = inbox
-        self._gaps = gaps
-        self._pace = pace
-        self._recovery = Recovery(pace)
-        self._query = search_query(settings.account)
-        lateness = pace.lateness if settings.mode == "stream" else 0.0
-        self._delay = timedelta(seconds=max(settings.search_delay_seconds, lateness))
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._recovery = Recovery(context.pace)
+        self._query = search_query(context.settings.account)
+        lateness = context.pace.lateness if context.settings.mode == "stream" else 0.0
+        self._delay = timedelta(seconds=max(context.settings.search_delay_seconds, lateness))
         self._watermark: Watermark | None = None
-        self._opened = clock.now()
+        self._opened = context.clock.now()
         self._silence = Silence()
         self._run: _Run | None = None
         self._now_please = asyncio.Event()
@@ -105,10 +80,10 @@ class Search:
 
     async def load(self) -> None:
         """Reads what the last life left. Raises StoreUnavailable."""
-        saved = await self._store.load("search")
+        saved = await self._context.store.load("search")
         self._watermark = msgspec.json.decode(saved, type=Watermark) if saved else None
-        self._silence = Silence.load(await self._store.load("silence"))
-        self._opened = self._clock.now()
+        self._silence = Silence.load(await self._context.store.load("silence"))
+        self._opened = self._context.clock.now()
 
     def request(self) -> None:
         """Asks for a search now, or right after the one that is under way."""
@@ -118,7 +93,7 @@ class Search:
         """Seconds by which what search has confirmed is behind."""
         if self._watermark is None:
             return None
-        return (to_milliseconds(self._clock.now()) - self._watermark.until) / 1000
+        return (to_milliseconds(self._context.clock.now()) - self._watermark.until) / 1000
 
     async def run(self) -> None:
         """Searches again and again. Raises LeaseLost, and what is wrong in the gateway itself."""
@@ -127,10 +102,10 @@ class Search:
             try:
                 await self._search()
             except ApiError as error:
-                self.path.fails(translate(error, self._name), self._clock.monotonic())
+                self.path.fails(translate(error, self._context.name), self._context.clock.monotonic())
                 if error.status == _BAD_REQUEST:
                     self._run = None  # a page's token that X knows no more, perhaps
-                await asyncio.sleep(max(self._recovery.pause(error), self._pace.network_step))
+                await asyncio.sleep(max(self._recovery.pause(error), self._context.pace.network_step))
             else:
                 self._recovery.reset()
                 self.path.works()
@@ -140,18 +115,18 @@ class Search:
 
     def _pause(self) -> float:
         """Until the next search: sooner if a gap has ended that X's search does not know all of yet."""
-        usual = self._settings.search_minutes * _MINUTE
-        ended = self._gaps.last_end()
+        usual = self._context.settings.search_minutes * _MINUTE
+        ended = self._context.gaps.last_end()
         if ended is None:
             return usual
-        known = (ended + self._delay - self._clock.now()).total_seconds()
-        return min(usual, max(known + self._pace.network_step, self._pace.network_step))
+        known = (ended + self._delay - self._context.clock.now()).total_seconds()
+        return min(usual, max(known + self._context.pace.network_step, self._context.pace.network_step))
 
     async def _search(self) -> None:
         """One search over all its pages, or the rest of one that was interrupted."""
         run = self._run = self._run or self._begin()
         while True:
-            page = await self._api.recent_search(
+            page = await self._context.api.recent_search(
                 self._query,
                 since_id=str(run.since_id),
                 until_id=None if run.until_id is None else str(run.until_id),
@@ -168,14 +143,14 @@ class Search:
             if token is None:
                 self._run = None
                 return
-            if run.pages % self._settings.max_pages == 0:
-                await asyncio.sleep(self._settings.search_minutes * _MINUTE)
+            if run.pages % self._context.settings.max_pages == 0:
+                await asyncio.sleep(self._context.settings.search_minutes * _MINUTE)
 
     def _begin(self) -> _Run:
-        now = self._clock.now()
+        now = self._context.clock.now()
         first = Watermark(id_at(to_milliseconds(self._opened)), 0)
         known = (self._watermark or first).id
-        rewind = id_span(timedelta(minutes=self._settings.rewind_minutes))
+        rewind = id_span(timedelta(minutes=self._context.settings.rewind_minutes))
         reach = id_at(to_milliseconds(now - REACH))
         out_of_reach = self._watermark is not None and known < reach
         connected = self.stream is not None and self.stream.state == "connected"
@@ -187,13 +162,13 @@ class Search:
         )
 
     async def _hand_over(self, run: _Run, messages: Sequence[RawMessage], *, last: bool) -> None:
-        size = self._settings.read_limit
+        size = self._context.settings.read_limit
         chunks = [messages[start : start + size] for start in range(0, len(messages), size)]
         for chunk in chunks[:-1]:
-            await self._inbox.deliver(chunk, partial(self._settle, run, last=False))
+            await self._context.inbox.deliver(chunk, partial(self._settle, run, last=False))
         settle = partial(self._settle, run, last=last)
         if chunks:
-            await self._inbox.deliver(chunks[-1], settle)
+            await self._context.inbox.deliver(chunks[-1], settle)
         elif last:
             await persist(lambda: settle(()))
 
@@ -205,16 +180,16 @@ class Search:
             await self._complete(run)
         elif new:
             if self._silence.found:
-                await self._store.save({"silence": self._silence.dump()})
-            await self._gaps.flush()
+                await self._context.store.save({"silence": self._silence.dump()})
+            await self._context.gaps.flush()
 
     def _account(self, run: _Run, stream: Stream, new: Collection[str]) -> None:
         """Sees to which gap each post belongs that search alone has found, or that the stream has left it out."""
         times = [from_milliseconds(time_of(int(name))) for name in new if is_post_id(name)]
-        outside = self._gaps.count(times)
-        waiting = self._inbox.oldest()
+        outside = self._context.gaps.count(times)
+        waiting = self._context.inbox.oldest()
         owed_until = min(run.began, from_milliseconds(waiting)) if waiting is not None else run.began
-        lateness = timedelta(seconds=self._pace.lateness)
+        lateness = timedelta(seconds=self._context.pace.lateness)
         if stream.first_connect is not None:
             owed_since = from_milliseconds(stream.first_connect) + lateness
             self._silence.add(time for time in outside if owed_since <= time <= owed_until - lateness)
@@ -233,16 +208,16 @@ class Search:
         known = from_milliseconds(before.until) if before is not None else None
         if run.reach is not None and known is not None and self.stream is None:
             reason = "Nothing was searched for so long that X's search no longer reaches back to it."
-            self._gaps.record(Gap(SEARCH, known, run.reach, "lost", reason))
-        self._gaps.covered(Coverage(from_milliseconds(watermark.until), run.reach, known))
+            self._context.gaps.record(Gap(SEARCH, known, run.reach, "lost", reason))
+        self._context.gaps.covered(Coverage(from_milliseconds(watermark.until), run.reach, known))
         silent = self._silence.gap()
         if silent is not None:
-            self._gaps.record(silent)
-        await self._gaps.flush()
+            self._context.gaps.record(silent)
+        await self._context.gaps.flush()
         values = {"search": msgspec.json.encode(watermark).decode(), "silence": Silence().dump()}
         alive = self.stream.sign_of_life() if self.stream is not None else None
         if run.reach is not None and alive is not None:
             values[SIGN_OF_LIFE] = str(alive)  # the gap that is lost is never opened again
-        await self._store.save(values)
+        await self._context.store.save(values)
         self._watermark = watermark
         self._silence = Silence()

@@ -1,20 +1,20 @@
 """The control endpoint: what a test in another process can do to the simulated X, in JSON."""
 
-from __future__ import annotations
-
 import base64
+from collections import Counter
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 from aiohttp import web
 
-from gateway.demo.x.faults import OPERATIONAL_DISCONNECT, REFUSALS
+from gateway.demo.x.faults import OPERATIONAL_DISCONNECT, REFUSALS, Faults
+from gateway.demo.x.options import Options
 from gateway.demo.x.problems import Json, answer
-from gateway.demo.x.world import Media, Place, PostDetails
-
-if TYPE_CHECKING:
-    from gateway.demo.x.simulator import XSimulator
+from gateway.demo.x.rules import Rules
+from gateway.demo.x.stream import Stream
+from gateway.demo.x.world import Media, Place, PostDetails, World
+from gateway.demo.x.writing import Answer
 
 _SWITCHES: Final = (
     "silent", "blackout", "byte_by_byte", "duplicates", "disorder", "ghosts", "half_lines", "lost_answers",
@@ -22,6 +22,27 @@ _SWITCHES: Final = (
 )  # fmt: skip
 _IDS: Final = ("reply_to", "quote", "retweet", "edit_of")
 _SAME: Final = ("lang", "sensitive")
+
+
+class Controlled(Protocol):
+    """What the endpoint needs of the simulator."""
+
+    options: Options
+    world: World
+    faults: Faults
+    stream: Stream
+    rules: Rules
+    calls: Counter[str]
+
+    @property
+    def answers(self) -> list[Answer]:
+        """Everything that our account posted."""
+        ...
+
+    @property
+    def duplicates_refused(self) -> int:
+        """How often our account tried to post the same text again."""
+        ...
 
 
 class Control:
@@ -46,7 +67,7 @@ class Control:
     The answer is ``{"posts": [ids of the new posts]}``.
     """
 
-    def __init__(self, simulator: XSimulator) -> None:
+    def __init__(self, simulator: Controlled) -> None:
         self._x = simulator
 
     async def counters(self, _request: web.Request) -> web.Response:
