@@ -81,8 +81,9 @@ class ChannelRunner:
 
     async def _run_held(self, lease: Lease | None) -> None:
         state = StoredChannel(self._store, self._name, lease)
-        channel = self._section.plugin.create(self._name, self._section.settings, state)
+        channel: Channel | None = None
         try:
+            channel = self._section.plugin.create(self._name, self._section.settings, state)
             if self._component not in self._board.conditions:  # else the reason of the last failure stays
                 self._show(Health("down", "Opening."))
             async with asyncio.TaskGroup() as tasks:
@@ -91,9 +92,10 @@ class ChannelRunner:
                 await self._work(channel, lease)
                 keeping.cancel()
         finally:
-            with suppress(Exception):
-                async with asyncio.timeout(CLOSE_TIMEOUT):
-                    await channel.close()
+            if channel is not None:
+                with suppress(Exception):
+                    async with asyncio.timeout(CLOSE_TIMEOUT):
+                        await channel.close()
             if lease is not None:
                 with suppress(Exception):
                     async with asyncio.timeout(CLOSE_TIMEOUT), self._store.write() as connection:

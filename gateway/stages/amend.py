@@ -1,19 +1,20 @@
 """Amends a published report: composes it anew from every message that it is made of, and tells what differs."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from itertools import groupby
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.decisions import Source, blanked, composed, sha256_of
-from gateway.model import Parts, encode
+from gateway.model import Parts, Report, encode
 from gateway.stages.understand import Understanding, Unparsable
 from gateway.stages.writes import Writes
 from gateway.store import answers as answer_rows
 from gateway.store import fragments
 from gateway.store import messages as message_rows
 from gateway.store import outbox as outbox_rows
-from gateway.store.messages import StoredSource
+from gateway.store.messages import Named, StoredSource
 from gateway.store.reports import Published
 
 
@@ -28,45 +29,48 @@ class Amendment:
     def __init__(self, understanding: Understanding, writes: Writes) -> None:
         self._understanding = understanding
         self._writes = writes
+        self._read: dict[tuple[str, ...], Source | None] = {}
 
-    async def sources(self, connection: AsyncConnection, report_id: str, besides: Collection[str] = ()) -> list[Source]:
+    async def sources(self, connection: AsyncConnection, report: Report, besides: Collection[str] = ()) -> list[Source]:
         """The messages that a report is made of, parsed again.
 
         Args:
             connection: An open transaction.
-            report_id: The report.
+            report: The report.
             besides: Messages to leave out: the caller has parsed them already.
         """
-        stored = [row for row in await message_rows.sources_of(connection, report_id) if row.id not in besides]
+        stored = [row for row in await message_rows.sources_of(connection, report.id) if row.id not in besides]
         totals = await fragments.totals(connection, {row.group_id for row in stored if row.group_id is not None})
         stored.sort(key=lambda row: (row.group_id or "", row.id))
         found: list[Source] = []
         for group_id, rows in groupby(stored, key=lambda row: row.group_id):
             if group_id is None:
-                found += [source for row in rows if (source := self._source([row], None)) is not None]
-            elif group_id in totals and (source := self._source(list(rows), totals[group_id])) is not None:
+                found += [source for row in rows if (source := self._source(report, [row], None)) is not None]
+            elif group_id in totals and (source := self._source(report, list(rows), totals[group_id])):
                 found.append(source)
         return found
 
-    def _source(self, rows: Sequence[StoredSource], total: int | None) -> Source | None:
-        first = rows[0]
-        raws: list[bytes | None] = [first.raw]
+    def _source(self, report: Report, rows: Sequence[StoredSource], total: int | None) -> Source | None:
+        ids = tuple(row.id for row in rows)
+        if ids not in self._read:  # a long thread that comes in one batch is not parsed anew for each of its messages
+            self._read[ids] = self._parsed(rows, total)
+        source, key = self._read[ids], (report.channel_name, report.external_id)
+        first = any((row.channel, row.external_id) == key for row in rows)
+        return source if source is None or source.first == first else replace(source, first=first)
+
+    def _parsed(self, rows: Sequence[StoredSource], total: int | None) -> Source | None:
+        earliest = rows[0]
+        raws: list[bytes | None] = [earliest.raw]
         parts: Parts | None = None
         if total is not None:
             by_number = {row.part_number: row.raw for row in rows}
             raws = [by_number.get(number) for number in range(1, total + 1)]
             parts = Parts(total=total, present=tuple(sorted(number for number in by_number if number)))
-        parsed = self._understanding.parse(first.channel, first.channel_type, raws)
+        parsed = self._understanding.parse(earliest.channel, earliest.channel_type, raws)
         if isinstance(parsed, Unparsable):
             return None
-        return Source(
-            id=first.id,
-            external_id=first.external_id,
-            first=any(row.decision == "report" for row in rows),
-            parsed=parsed,
-            parts=parts,
-            raw_sha256=sha256_of(raw for raw in raws if raw is not None),
-        )
+        raw_sha256 = sha256_of(raw for raw in raws if raw is not None)
+        return Source(earliest.id, earliest.external_id, first=False, parsed=parsed, parts=parts, raw_sha256=raw_sha256)
 
     def publish_difference(self, published: Published, sources: Sequence[Source]) -> None:
         """Publishes a report as its messages now have it, if that is not how it was published last."""
@@ -77,20 +81,25 @@ class Amendment:
         elif published.withdrawn_at is not None or encode(after) != encode(published.report):
             self._writes.publish_change(after, "updated", published)
 
-    async def erase(self, connection: AsyncConnection, published: Published, message_id: str) -> None:
+    async def erase(self, connection: AsyncConnection, published: Published, message: Named) -> None:
         """A message of a report is gone from its source: what it said goes from the report and from the store.
 
-        The report is withdrawn when its first message is gone, in every version.
+        So does what its other versions said. The report is withdrawn when its first message is gone.
         """
-        report_id = published.report.id
-        sources = await self.sources(connection, report_id)
-        await message_rows.erase(connection, message_id)
-        await outbox_rows.erase(connection, report_id)
+        report = published.report
+        sources = await self.sources(connection, report)
+        family = next((source.family for source in sources if source.id == message.id), message.external_id)
+        gone = [source for source in sources if source.family == family]
+        for source in gone:
+            await message_rows.erase(connection, source.id)
+        await outbox_rows.erase(connection, report.id)
         if published.withdrawn_at is not None:
             return
-        rest = [source for source in sources if source.id != message_id]
-        if any(source.first for source in rest):
-            self.publish_difference(published, rest)
-            return
-        self._writes.publish_change(blanked(published.report), "withdrawn", published)
-        await answer_rows.cancel(connection, report_id, "The message was withdrawn before it was answered.")
+        if message.external_id == report.external_id or any(source.first for source in gone):
+            self._writes.publish_change(blanked(report), "withdrawn", published)
+            await answer_rows.cancel(connection, report.id, "The message was withdrawn before it was answered.")
+        elif any(source.first for source in sources):
+            self.publish_difference(published, [source for source in sources if source.family != family])
+        else:
+            # The first message cannot be parsed now, so nobody can say what is left: the next change will.
+            self._writes.amended[report.id] = replace(published, report=blanked(report))

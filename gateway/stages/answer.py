@@ -128,6 +128,8 @@ class AnswerStage:
             raise TypeError(message)
         try:
             sent = await self._channel.find_sent(due.answer)
+        except Refused as error:
+            await self._record(_Attempt(due, maybe_sent=True, failure=str(error)))  # and nobody will ever know
         except Throttled as error:
             await self._put_off(due, error)
         except Retry as error:
@@ -187,6 +189,8 @@ class AnswerStage:
             await answer_rows.mark_not_there(connection, answer)
         elif attempt.maybe_sent and retry_at is not None:
             await answer_rows.mark_maybe_sent(connection, answer, self._after_crash, retry_at)
+        elif attempt.maybe_sent:
+            await answer_rows.mark_unknown(connection, answer)
         elif attempt.put_off and retry_at is not None:
             await answer_rows.put_off(connection, attempt.due, attempt.failure, retry_at)
         else:

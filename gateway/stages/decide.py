@@ -11,6 +11,7 @@ from gateway.clock import from_milliseconds, to_milliseconds
 from gateway.decisions import (
     Identity,
     Source,
+    names_core_number,
     new_report,
     newest_versions,
     receipt_text,
@@ -37,6 +38,9 @@ from gateway.store.reports import Published
 from gateway.telemetry import Log, logger
 
 _OPEN = ("received", "assembling", "held", "quarantined")
+
+MOST_SOURCES = 100
+"""Messages that one report is made of, at most: each addition reads all of them. What comes then is a report."""
 
 Understood = tuple[StoredMessage, Parsed | Unparsable]
 """A message and what the parser made of it."""
@@ -69,6 +73,7 @@ class BatchDecision:
         self._writes = writes
         self._broken_groups = broken_groups
         self._amendment = Amendment(understanding, writes)
+        self._gone: set[str] = set()
 
     async def decide(self, connection: AsyncConnection, understood: Sequence[Understood]) -> None:
         """Decides messages that were parsed one by one."""
@@ -124,10 +129,12 @@ class BatchDecision:
         names = {item.message.external_id for item in ready}
         dependents = [item for item in ready if _depends(item, links, names)]
         chosen = {id(item) for item in dependents}
+        await report_rows.lock(connection, {id_ for item in dependents for id_ in _candidates(item, links)})
         await self._decide_alone(connection, [item for item in ready if id(item) not in chosen])
         for item in dependents:
             await self._writes.flush(connection)  # each of them sees what was decided before
-            await self._decide_dependent(connection, item)
+            if item.message.id not in self._gone:
+                await self._decide_dependent(connection, item)
 
     async def _decide_alone(self, connection: AsyncConnection, items: Sequence[_Ready]) -> None:
         """Decides messages on their own merits."""
@@ -164,7 +171,7 @@ class BatchDecision:
             return
         links = await find_links(connection, [item])
         own = item.message.report_id
-        candidates = [own] if own is not None else links[item.message.id]
+        candidates = _candidates(item, links)
         known = await report_rows.find(connection, candidates) if candidates else {}
         for report_id in candidates:
             if report_id in known and (report_id == own or _may_amend(item.parsed, known[report_id])):
@@ -176,12 +183,14 @@ class BatchDecision:
         """An addition, another version, a late part, or a replay: what differs is published."""
         report_id = published.report.id
         in_hand = {item.message.id} if item.assembled is None else {part.message_id for part in item.assembled.parts}
-        sources = await self._amendment.sources(connection, report_id, in_hand)
+        sources = await self._amendment.sources(connection, published.report, in_hand)
         own = item.message.report_id == report_id
-        is_first = own and (item.assembled is not None or item.message.external_id == published.report.external_id)
+        names = [item.message] if item.assembled is None else item.assembled.parts
+        is_first = own and published.report.external_id in {each.external_id for each in names}
         source = self._source(item, first=is_first)
-        if not is_first and not any(each.first for each in sources):
-            # What the report was made of is not here any more, or cannot be parsed: there is nothing to add to.
+        full = len(sources) >= MOST_SOURCES and not own
+        if full or (not is_first and not any(each.first for each in sources)):
+            # Full; or what the report was made of is not here any more, or cannot be parsed: nothing to add to.
             await self._stand_alone(connection, item, report_id if own else None)
             return
         self._amendment.publish_difference(published, [*sources, source])
@@ -191,10 +200,11 @@ class BatchDecision:
 
     def _share(self, item: _Ready, source: Source, others: Sequence[Source]) -> tuple[DecisionName, str | None]:
         """What a message is to the report that it belongs to, and why."""
-        if item.parsed.not_a_report is not None and item.parsed.completes is None:
-            return "ignored", item.parsed.not_a_report
+        parsed = item.parsed
+        if parsed.not_a_report is not None and parsed.completes is None and (source.first or parsed.revision is None):
+            return "ignored", parsed.not_a_report
         if source.first:
-            return ("report" if item.assembled is None else "update"), None
+            return ("report" if item.assembled is None and not names_core_number(parsed) else "update"), None
         if source.id not in {each.id for each in newest_versions([*others, source])}:
             return "ignored", "A newer version of this message is here."
         return "update", None
@@ -213,10 +223,11 @@ class BatchDecision:
             return
         message_id = rows[0].id
         await message_rows.lock(connection, message_id)
+        self._gone.add(message_id)
         (row,) = await message_rows.by_external_ids(connection, item.message.channel, [withdrawal.external_id])
         known = await report_rows.find(connection, [row.report_id]) if row.report_id is not None else {}
         for published in known.values():
-            await self._amendment.erase(connection, published, message_id)
+            await self._amendment.erase(connection, published, row)
         await message_rows.erase(connection, message_id)
         if row.state in _OPEN or known:
             reason = f"It {withdrawal.reason}."
@@ -263,7 +274,8 @@ class BatchDecision:
         if item.assembled is None:
             self._writes.outcomes.append(outcome)
             return
-        self._writes.outcomes.extend(assembly.for_parts(item.assembled, outcome, only_fresh=decision == "update"))
+        late = item.assembled.group.report_id is not None  # the parts before it were decided
+        self._writes.outcomes.extend(assembly.for_parts(item.assembled, outcome, only_fresh=late))
         self._writes.settled_groups[item.assembled.group.id] = report_id
 
     def _quarantine(self, channel: str, outcome: Outcome) -> None:
@@ -292,6 +304,11 @@ def _depends(item: _Ready, links: Mapping[str, Sequence[str]], names: Collection
         or bool(links[item.message.id])
         or any(name in names for name in linked_ids(item))
     )
+
+
+def _candidates(item: _Ready, links: Mapping[str, Sequence[str]]) -> Sequence[str]:
+    own = item.message.report_id
+    return links[item.message.id] if own is None else [own]
 
 
 def _may_amend(parsed: Parsed, published: Published) -> bool:

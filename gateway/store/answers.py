@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, case, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -13,6 +13,8 @@ from gateway.store.tables import answer_parts, answers, messages
 
 AnswerState = Literal["queued", "sending", "unsure", "sent", "delivered", "failed", "expired", "unknown"]
 _NOBODY_KNOWS = "The gateway or the channel failed while this was being sent; nobody knows whether it arrived."
+_emptied = answers.c.recipient.is_(None)
+"""There is nobody to tell any more: the message was withdrawn while this was being sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +65,25 @@ async def mark_maybe_sent(
     await _settle_unknown(connection, _attempt(answer), after_crash, next_at)
 
 
+async def mark_unknown(connection: AsyncConnection, answer: OutgoingAnswer) -> None:
+    """Nobody knows whether an attempt got through, and nobody will: it is shown as that."""
+    await _settle_unknown(connection, _attempt(answer), "unknown", 0)
+
+
 async def _settle_unknown(
     connection: AsyncConnection, which: ColumnElement[bool], after_crash: AfterCrash, next_at: int
 ) -> int:
     settled = 0
+    wanted = which & ~_emptied
     if after_crash == "look":
-        statement = update(answers).where(which).values(state="unsure", next_at=next_at)
-        return (await connection.execute(statement)).rowcount
-    if after_crash == "resend":
-        again = which & (answers.c.attempts < 2)  # noqa: PLR2004 - the first attempt and one more
+        statement = update(answers).where(wanted).values(state="unsure", next_at=next_at)
+        settled += (await connection.execute(statement)).rowcount
+        which &= _emptied
+    elif after_crash == "resend":
+        again = wanted & (answers.c.attempts < 2)  # noqa: PLR2004 - the first attempt and one more
         settled += (await connection.execute(update(answers).where(again).values(state="queued"))).rowcount
-    still_sending = which & (answers.c.state == "sending")
-    statement = update(answers).where(still_sending).values(state="unknown", reason=_NOBODY_KNOWS)
+    under_way = which & answers.c.state.in_(("sending", "unsure"))
+    statement = update(answers).where(under_way).values(state="unknown", reason=_NOBODY_KNOWS)
     return settled + (await connection.execute(statement)).rowcount
 
 
@@ -113,6 +122,7 @@ async def next_due(connection: AsyncConnection, channel: str, now: int) -> DueAn
         )
         .outerjoin(messages, messages.c.id == answers.c.message_id)
         .where(answers.c.channel == channel, answers.c.state.in_(("queued", "unsure")), answers.c.next_at <= now)
+        .where(~_emptied)
         .order_by(answers.c.id)
         .limit(1)
         .with_for_update(of=answers, skip_locked=True)
@@ -126,7 +136,7 @@ async def next_due(connection: AsyncConnection, channel: str, now: int) -> DueAn
         await connection.execute(
             update(answers)
             .where(answers.c.id == answer.id, answers.c.state == "queued")
-            .values(state="sending", attempts=answer.attempt)
+            .values(state="sending", attempts=answer.attempt, next_at=now)  # the time of the attempt
         )
     return DueAnswer(answer, bool(is_unsure))
 
@@ -150,8 +160,10 @@ async def mark_sent(
 
 async def mark_unsent(connection: AsyncConnection, answer: OutgoingAnswer, reason: str, retry_at: int | None) -> None:
     """The attempt failed: tried again at ``retry_at``, or failed for good where that is None."""
-    state = "failed" if retry_at is None else "queued"
-    values = {"state": state, "reason": reason} | ({} if retry_at is None else {"next_at": retry_at})
+    if retry_at is None:
+        values = {"state": "failed", "reason": reason}
+    else:
+        values = _waiting("queued", reason) | {"next_at": retry_at}
     await connection.execute(update(answers).where(_attempt(answer)).values(values))
 
 
@@ -159,21 +171,36 @@ async def put_off(connection: AsyncConnection, due: DueAnswer, reason: str, unti
     """The answer waits until a moment, and nothing was tried: the attempt is taken back."""
     attempts = due.answer.attempt if due.unsure else due.answer.attempt - 1
     state = "unsure" if due.unsure else "queued"
-    values = {"state": state, "reason": reason, "next_at": until, "attempts": attempts}
+    values = _waiting(state, reason) | {"next_at": until, "attempts": attempts}
     await connection.execute(update(answers).where(_attempt(due.answer)).values(values))
 
 
 async def mark_not_there(connection: AsyncConnection, answer: OutgoingAnswer) -> None:
     """An unsure answer was looked for and did not go out: it is sent after all."""
-    await connection.execute(update(answers).where(_attempt(answer)).values(state="queued"))
+    await connection.execute(update(answers).where(_attempt(answer)).values(_waiting("queued", None)))
+
+
+def _waiting(state: str, reason: str | None) -> dict[str, Any]:
+    """An answer that was under way waits again; if it was emptied meanwhile, it has come to its end."""
+    return {
+        "state": case((_emptied, "expired"), else_=state),
+        "reason": case((_emptied, answers.c.reason), else_=reason),
+    }
 
 
 async def cancel(connection: AsyncConnection, report_id: str, reason: str) -> None:
-    """Empties what a report's citizen is told; what has not been sent is not sent any more."""
+    """Empties what a report's citizen is told; what has not been sent is not sent any more.
+
+    An answer that is under way may still arrive; if it does not, it is not tried again.
+    """
     its = answers.c.report_id == report_id
-    unsent = its & answers.c.state.in_(("queued", "unsure"))
-    await connection.execute(update(answers).where(unsent).values(state="expired", reason=reason))
-    await connection.execute(update(answers).where(its, answers.c.state != "sending").values(recipient=None, text=None))
+    waits = answers.c.state.in_(("queued", "unsure"))
+    await connection.execute(
+        update(answers)
+        .where(its, waits | (answers.c.state == "sending"))
+        .values(state=case((waits, "expired"), else_=answers.c.state), reason=reason)
+    )
+    await connection.execute(update(answers).where(its).values(recipient=None, text=None))
 
 
 async def reports_answered(connection: AsyncConnection, channel: str, references: Collection[str]) -> dict[str, str]:

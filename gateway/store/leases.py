@@ -22,13 +22,14 @@ class Lease:
 async def acquire(connection: AsyncConnection, channel: str, holder: str, seconds: float) -> Lease | None:
     """Takes a channel's lease when it is free or has expired; None while another process holds it.
 
-    On SQLite it is always free: the database belongs to one process, so whoever held it before is gone.
+    A holder that could not give it back takes it again, under a new epoch. On SQLite it is always free: the database
+    belongs to one process, so whoever held it before is gone.
     """
     now = database_now(connection)
     statement = insert_into(connection, leases).values(
         channel=channel, holder=holder, epoch=1, expires_at=now + _milliseconds(seconds)
     )
-    free = true() if connection.dialect.name == "sqlite" else leases.c.expires_at < now
+    free = true() if connection.dialect.name == "sqlite" else (leases.c.expires_at < now) | (leases.c.holder == holder)
     taken = statement.on_conflict_do_update(
         index_elements=[leases.c.channel],
         set_={"holder": holder, "epoch": leases.c.epoch + 1, "expires_at": now + _milliseconds(seconds)},

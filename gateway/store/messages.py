@@ -174,7 +174,7 @@ async def count_death(connection: AsyncConnection, message_id: str, change: int)
 async def replay(connection: AsyncConnection, ids: Sequence[str], at: int, detail: str) -> int:
     """Has decided messages processed again, and notes it in their ledgers. Emptied ones cannot be. Returns how many."""
     ready = messages.c.id.in_(ids) & messages.c.raw.is_not(None) & messages.c.state.not_in(("received", "assembling"))
-    found = list((await connection.scalars(select(messages.c.id).where(ready))).all())
+    found = list((await connection.scalars(select(messages.c.id).where(ready).with_for_update())).all())
     if found:
         await connection.execute(
             update(messages).where(messages.c.id.in_(found)).values(state="received", deaths=0, processed_at=None)
@@ -187,7 +187,7 @@ async def replay(connection: AsyncConnection, ids: Sequence[str], at: int, detai
 async def accept(connection: AsyncConnection, ids: Sequence[str], at: int, detail: str) -> int:
     """Makes held messages reports, when they are processed next; noted in their ledgers. Returns how many."""
     held = messages.c.id.in_(ids) & (messages.c.state == "held") & messages.c.raw.is_not(None)
-    found = list((await connection.scalars(select(messages.c.id).where(held))).all())
+    found = list((await connection.scalars(select(messages.c.id).where(held).with_for_update())).all())
     if found:
         change = update(messages).where(messages.c.id.in_(found))
         await connection.execute(change.values(state="received", accepted_at=at, processed_at=None))
@@ -199,7 +199,7 @@ async def accept(connection: AsyncConnection, ids: Sequence[str], at: int, detai
 async def discard(connection: AsyncConnection, ids: Sequence[str], at: int, detail: str) -> int:
     """Sets held and quarantined messages aside for good; noted in their ledgers. Returns how many."""
     waiting = messages.c.id.in_(ids) & messages.c.state.in_(("held", "quarantined"))
-    found = list((await connection.scalars(select(messages.c.id).where(waiting))).all())
+    found = list((await connection.scalars(select(messages.c.id).where(waiting).with_for_update())).all())
     if found:
         await connection.execute(update(messages).where(messages.c.id.in_(found)).values(state="discarded"))
     for message_id in found:

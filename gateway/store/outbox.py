@@ -75,10 +75,9 @@ async def confirm(connection: AsyncConnection, ids: Sequence[str], at: int) -> N
 
 async def erase(connection: AsyncConnection, report_id: str) -> None:
     """Removes what a report's events say: at once where the queue has confirmed them, else when it does."""
-    its = outbox.c.report_id == report_id
-    confirmed = outbox.c.confirmed_at.is_not(None)
-    await connection.execute(update(outbox).where(its, confirmed).values(body=None))
-    await connection.execute(update(outbox).where(its, ~confirmed).values(erase=True))
+    # One statement: an event may be confirmed by another transaction while this one waits for it.
+    body = case((outbox.c.confirmed_at.is_not(None), None), else_=outbox.c.body)
+    await connection.execute(update(outbox).where(outbox.c.report_id == report_id).values(erase=True, body=body))
 
 
 _REFUSE = (

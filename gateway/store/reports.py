@@ -52,6 +52,13 @@ async def find(connection: AsyncConnection, ids: Collection[str]) -> dict[str, P
     return {id_: Published(decode_report(body), *rest) for id_, body, *rest in rows if body is not None}
 
 
+async def lock(connection: AsyncConnection, ids: Collection[str]) -> None:
+    """Keeps other gateways from amending reports until the transaction ends; locked in order, never in a ring."""
+    if ids and connection.dialect.name != "sqlite":
+        query = select(reports.c.id).where(reports.c.id.in_(ids)).order_by(reports.c.id)
+        await connection.execute(query.with_for_update())
+
+
 async def with_tracking_ids(connection: AsyncConnection, tracking_ids: Collection[str]) -> dict[str, str]:
     """The ids of the reports that first bore these tracking IDs."""
     query = select(reports.c.tracking_id, reports.c.id).where(

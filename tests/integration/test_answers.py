@@ -2,16 +2,20 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import Row
 
-from gateway.errors import ChannelUnavailable, MaybeSent, NotSent, Refused, StoreUnavailable
-from gateway.ports import AfterCrash
+from gateway.clock import to_milliseconds
+from gateway.errors import ChannelUnavailable, MaybeSent, NotSent, Refused, StoreUnavailable, Throttled
+from gateway.ports import AfterCrash, OutgoingAnswer, Sent
 from gateway.settings.model import AnswerSettings
 from gateway.stages import answer as answer_module
 from gateway.stages.answer import RETRY_CAP, RETRY_FIRST, AnswerStage
+from gateway.store import answers as answer_rows
+from gateway.store.channel_store import StoredChannel
 from gateway.store.tables import answer_parts, answers, messages
 from tests.fakes import FakeChannel, FakeClock, fake_message, unavailable
 from tests.integration.kernel import CHANNEL, Kernel, kernel_on
@@ -33,9 +37,10 @@ async def kernel(store_url: str, clock: FakeClock) -> AsyncIterator[Kernel]:
 
 
 @pytest.fixture
-def channel() -> FakeChannel:
-    """Where answers go out."""
-    return FakeChannel()
+def channel(request: pytest.FixtureRequest) -> FakeChannel:
+    """Where answers go out; of the class that the test names."""
+    kind: type[FakeChannel] = getattr(request, "param", FakeChannel)
+    return kind()
 
 
 @pytest.fixture
@@ -236,6 +241,298 @@ async def test_after_one_crash_an_sms_is_sent_at_the_second_attempt(
     await crash_while_sending(stage(), channel)
     await stage().step()
     assert (await state(kernel), [sent.attempt for sent in channel.sent]) == ("sent", [1, 2])
+
+
+# A channel that looks among what it has sent before it sends again.
+
+
+class Timeline(FakeChannel):
+    """A channel that looks back. What reached the other side stands in ``shown``, whatever the sender heard of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shown: dict[str, str] = {}
+        self.arrives = True
+        self.looks = 0
+        self.look_faults: list[Exception] = []
+
+    async def send(self, answer: OutgoingAnswer) -> Sent:
+        assert answer.to
+        if self.arrives:
+            assert answer.id not in self.shown, "the citizen reads it twice"
+            self.shown[answer.id] = f"post-{len(self.shown)}"
+        await super().send(answer)
+        return Sent((self.shown[answer.id],))
+
+    async def find_sent(self, answer: OutgoingAnswer) -> Sent | None:
+        self.looks += 1
+        if self.look_faults:
+            raise self.look_faults.pop(0)
+        return Sent((self.shown[answer.id],)) if answer.id in self.shown else None
+
+
+@pytest.fixture
+def timeline(channel: FakeChannel) -> Timeline:
+    """The channel of the stages made by ``looking``."""
+    assert isinstance(channel, Timeline)
+    return channel
+
+
+@pytest.fixture
+def looking(stage: Stage) -> Stage:
+    """Makes an answer stage of a channel that looks back."""
+
+    def make(**settings: Any) -> AnswerStage:
+        return stage(after_crash="look", **settings)
+
+    return make
+
+
+looks_back = pytest.mark.parametrize("channel", [Timeline], indirect=True)
+
+
+@looks_back
+@pytest.mark.parametrize("arrives", [True, False])
+async def test_after_a_crash_an_answer_is_looked_for_and_stands_there_once(
+    kernel: Kernel, looking: Stage, timeline: Timeline, *, arrives: bool
+) -> None:
+    """Found, it is sent, and its reference known; not found, it goes out, at a second attempt."""
+    (answer_id,) = await receipts(kernel)
+    timeline.arrives = arrives
+    await crash_while_sending(looking(), timeline)
+    assert await state(kernel) == "sending"
+    timeline.arrives = True
+    sender = looking()
+    for _ in range(4):
+        await sender.step()
+    row = await the_answer(kernel)
+    assert (row.state, row.attempts, timeline.looks) == ("sent", 1 if arrives else 2, 1)
+    assert timeline.shown == {answer_id: "post-0"}
+    assert [part.reference for part in await kernel.rows(answer_parts)] == ["post-0"]
+
+
+@looks_back
+async def test_a_crash_while_looking_changes_nothing(kernel: Kernel, looking: Stage, timeline: Timeline) -> None:
+    """It is *unsure* until somebody has looked; each start looks again."""
+    await receipts(kernel)
+    await crash_while_sending(looking(), timeline)
+    timeline.look_faults = [RuntimeError("The process ends here.")]
+    with pytest.raises(RuntimeError):
+        await looking().step()
+    assert await state(kernel) == "unsure"
+    await looking().step()
+    assert (await state(kernel), timeline.looks, len(timeline.sent)) == ("sent", 2, 1)
+
+
+@looks_back
+@pytest.mark.parametrize("arrives", [True, False])
+async def test_what_may_have_been_sent_does_not_restart_a_channel_that_looks(
+    kernel: Kernel, looking: Stage, timeline: Timeline, *, arrives: bool
+) -> None:
+    """It is looked for a little later, when the other side shows it; nothing is raised, the others go out."""
+    first, second = await receipts(kernel, 2)
+    timeline.arrives = arrives
+    timeline.faults["send"].append(MaybeSent("No answer within the time."))
+    sender = looking()
+    await sender.step()
+    assert await state(kernel, first) == "unsure"
+    timeline.arrives = True
+    for _ in range(2):
+        await sender.step()
+    assert (await state(kernel, first), await state(kernel, second), timeline.looks) == ("unsure", "sent", 0)
+    kernel.clock.advance(seconds=RETRY_FIRST)
+    for _ in range(2):
+        await sender.step()
+    assert (await state(kernel, first), timeline.looks) == ("sent", 1)
+    assert timeline.shown.keys() == {first, second}
+
+
+@looks_back
+async def test_a_look_that_fails_is_repeated_later(kernel: Kernel, looking: Stage, timeline: Timeline) -> None:
+    """The answer stays *unsure*, and nothing is sent before somebody has looked; the others go out meanwhile."""
+    first, second = await receipts(kernel, 2)
+    timeline.arrives = False
+    await crash_while_sending(looking(), timeline)
+    timeline.arrives = True
+    timeline.look_faults = [unavailable()]
+    sender = looking()
+    for _ in range(3):
+        await sender.step()
+    assert (await state(kernel, first), await state(kernel, second), timeline.looks) == ("unsure", "sent", 1)
+    kernel.clock.advance(seconds=RETRY_FIRST)
+    for _ in range(2):
+        await sender.step()
+    row = await the_answer(kernel, first)
+    assert (row.state, row.attempts, row.reason) == ("sent", 2, None)
+
+
+@looks_back
+async def test_a_look_that_is_refused_for_good_ends_it(kernel: Kernel, looking: Stage, timeline: Timeline) -> None:
+    """Nobody will ever know: it is shown as *unknown*, and the channel lives on."""
+    first, second = await receipts(kernel, 2)
+    await crash_while_sending(looking(), timeline)
+    timeline.look_faults = [Refused("This account may not read its timeline.")]
+    sender = looking()
+    for _ in range(3):
+        await sender.step()
+    assert (await state(kernel, first), await state(kernel, second), timeline.looks) == ("unknown", "sent", 1)
+
+
+@looks_back
+async def test_an_unsure_answer_that_is_too_old_is_unknown(kernel: Kernel, looking: Stage, timeline: Timeline) -> None:
+    """It helps nobody any more; whether it went out, nobody has found out."""
+    await receipts(kernel)
+    await crash_while_sending(looking(), timeline)
+    timeline.look_faults = [unavailable()]
+    await looking().step()
+    kernel.clock.advance(hours=72, seconds=1)
+    for _ in range(2):
+        await looking().step()
+    row = await the_answer(kernel)
+    assert (row.state, timeline.looks, len(timeline.sent)) == ("unknown", 1, 1)
+    assert "nobody knows whether it arrived" in row.reason
+
+
+# A budget that is used up.
+
+
+async def test_a_throttled_answer_was_not_tried_and_holds_back_the_others(
+    kernel: Kernel, stage: Stage, channel: FakeChannel
+) -> None:
+    """With one attempt allowed it still goes out once there is room; so do the others, none of them before."""
+    first, second = await receipts(kernel, 2)
+    channel.faults["send"].append(Throttled("The hour's budget is used up.", 900))
+    sender = stage(max_attempts=1)
+    for _ in range(3):
+        await sender.step()
+    row = await the_answer(kernel, first)
+    assert (row.state, row.attempts, row.reason) == ("queued", 0, "The hour's budget is used up.")
+    assert (await state(kernel, second), len(channel.sent)) == ("queued", 1)
+    kernel.clock.advance(seconds=899)
+    await sender.step()
+    assert len(channel.sent) == 1
+    kernel.clock.advance(seconds=1)
+    for _ in range(2):
+        await sender.step()
+    assert {await state(kernel, first), await state(kernel, second)} == {"sent"}
+    assert [sent.attempt for sent in channel.sent] == [1, 1, 1]
+
+
+@looks_back
+async def test_a_throttled_look_is_still_unsure(kernel: Kernel, looking: Stage, timeline: Timeline) -> None:
+    """Looking costs budget too: the answer is looked for later, and nothing else is sent before."""
+    first, second = await receipts(kernel, 2)
+    await crash_while_sending(looking(), timeline)
+    timeline.look_faults = [Throttled("The budget is used up.", 60)]
+    sender = looking()
+    for _ in range(3):
+        await sender.step()
+    row = await the_answer(kernel, first)
+    assert (row.state, row.attempts, await state(kernel, second)) == ("unsure", 1, "queued")
+    kernel.clock.advance(seconds=60)
+    for _ in range(2):
+        await sender.step()
+    assert {await state(kernel, first), await state(kernel, second)} == {"sent"}
+    assert timeline.shown.keys() == {first, second}
+
+
+async def test_what_is_under_way_counts_from_its_attempt(kernel: Kernel, stage: Stage, channel: FakeChannel) -> None:
+    """A budget knows of an answer that waited for days and is being sent now."""
+    await receipts(kernel)
+    kernel.clock.advance(hours=48)
+    await crash_while_sending(stage(), channel)
+    an_hour_ago = kernel.clock.now() - timedelta(hours=1)
+    assert await StoredChannel(kernel.store, CHANNEL).attempted_since(an_hour_ago) == 1
+
+
+# An answer that changes hands, or is withdrawn, while it is being sent.
+
+
+@pytest.mark.parametrize("fault", [NotSent("No signal."), Refused("No such number."), Throttled("Later.", 1)])
+async def test_an_attempt_that_another_gateway_took_over_is_not_overwritten(
+    kernel: Kernel, stage: Stage, channel: FakeChannel, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    """The first one's process was taken for dead: what it says in the end says nothing of the second attempt."""
+    await receipts(kernel)
+
+    async def meanwhile_another(answer: OutgoingAnswer) -> Sent:
+        async with kernel.store.write() as connection:
+            await answer_rows.recover(connection, CHANNEL, "resend", 0)
+        async with kernel.store.write() as connection:
+            due = await answer_rows.next_due(connection, CHANNEL, to_milliseconds(kernel.clock.now()))
+        assert due is not None
+        assert (due.answer.id, due.answer.attempt) == (answer.id, 2)
+        raise fault
+
+    monkeypatch.setattr(channel, "send", meanwhile_another)
+    await stage().step()
+    row = await the_answer(kernel)
+    assert (row.state, row.attempts, row.reason) == ("sending", 2, None)
+
+
+@looks_back
+async def test_a_look_that_another_gateway_took_over_sends_nothing_twice(
+    kernel: Kernel, looking: Stage, timeline: Timeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It looked before the other one sent: the late finding that nothing is there changes nothing."""
+    await receipts(kernel)
+    timeline.arrives = False
+    await crash_while_sending(looking(), timeline)
+    timeline.arrives = True
+
+    async def meanwhile_another(_answer: OutgoingAnswer) -> None:
+        monkeypatch.undo()
+        monkeypatch.setattr(answer_module, "POLL_SECONDS", 0)
+        other = looking()
+        for _ in range(2):
+            await other.step()
+
+    monkeypatch.setattr(timeline, "find_sent", meanwhile_another)
+    sender = looking()
+    for _ in range(3):
+        await sender.step()
+    assert (await state(kernel), len(timeline.shown)) == ("sent", 1)
+
+
+@pytest.mark.parametrize(
+    ("fault", "expected"),
+    [(None, "sent"), (NotSent("No signal."), "expired"), (Throttled("Later.", 1), "expired"), ("crash", "unknown")],
+)
+@pytest.mark.parametrize("after_crash", ["resend", "look"])
+@looks_back
+async def test_an_answer_whose_report_is_withdrawn_while_it_is_sent_is_not_tried_again(
+    kernel: Kernel,
+    stage: Stage,
+    timeline: Timeline,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: Exception | str | None,
+    expected: str,
+    after_crash: AfterCrash,
+) -> None:
+    """Whatever becomes of the attempt, nothing of it is kept, and nobody is written to without an address."""
+    await receipts(kernel)
+    send = timeline.send
+
+    async def withdrawn_meanwhile(answer: OutgoingAnswer) -> Sent:
+        gone = {"not_a_report": "gone", "withdrawal": ["m0", "was deleted"]}
+        await kernel.receive(fake_message("w", "", "+6281100000000", **gone))
+        await kernel.process()
+        if isinstance(fault, Exception):
+            raise fault
+        return await send(answer)
+
+    monkeypatch.setattr(timeline, "send", withdrawn_meanwhile)
+    if fault == "crash":
+        await crash_while_sending(stage(after_crash=after_crash), timeline)
+    else:
+        await stage(after_crash=after_crash).step()
+    monkeypatch.setattr(timeline, "send", send)
+    kernel.clock.advance(hours=1)
+    for _ in range(3):
+        await stage(after_crash=after_crash).step()
+    row = await the_answer(kernel)
+    assert (row.state, row.recipient, row.text) == (expected, None, None)
+    assert len(timeline.shown) == (expected != "expired")
 
 
 async def test_a_start_touches_no_other_channels_answers(kernel: Kernel, stage: Stage, channel: FakeChannel) -> None:
