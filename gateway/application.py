@@ -7,8 +7,9 @@ from functools import partial
 from typing import Any
 
 from gateway.clock import Clock, SystemClock
+from gateway.parsing import Parser
 from gateway.plugins import parsers as installed_parsers
-from gateway.ports import Channel, OutboxEvent, Parser, Publisher
+from gateway.ports import Channel, OutboxEvent, Publisher
 from gateway.publishers import make_publisher
 from gateway.settings import ChannelSection, Settings
 from gateway.stages.answer import AnswerStage

@@ -9,7 +9,7 @@ from typing import Final, Literal
 from msgspec.structs import replace
 
 from gateway.model import SCHEMA_VERSION, Attachment, Parts, Report, Reporter
-from gateway.ports import Parsed
+from gateway.parsing import Parsed
 
 SEPARATOR: Final = "\n\n"
 """Between what a citizen wrote first and each addition."""

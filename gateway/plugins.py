@@ -4,7 +4,8 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 
 from gateway.errors import NeedsOperator
-from gateway.ports import ChannelPlugin, Parser
+from gateway.parsing import Parser
+from gateway.ports import ChannelPlugin
 
 CHANNEL_GROUP = "lapor_gateway.channels"
 PARSER_GROUP = "lapor_gateway.parsers"

@@ -1,6 +1,7 @@
-"""The ports of the kernel: what a channel, a parser and a publisher promise, and the values that pass through.
+"""The ports of the kernel: what a channel and a publisher promise, and the values that pass through.
 
-A channel package needs this module, :mod:`gateway.model` and :mod:`gateway.errors`, and nothing else of the kernel.
+A channel package needs this module, :mod:`gateway.parsing`, :mod:`gateway.model` and :mod:`gateway.errors`, and
+nothing else of the kernel.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -10,7 +11,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 from pydantic import BaseModel
 
-from gateway.model import Attachment, Keyword, Location, Reporter, Visibility
+from gateway.parsing import Profile
 
 ChannelState = Literal["up", "degraded", "down", "paused", "needs_operator"]
 
@@ -32,10 +33,15 @@ class RawMessage:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A batch of messages, and what the channel needs to release them after the commit."""
+    """A batch of messages, and what the channel needs to release them after the commit.
+
+    Attributes:
+        values: What the channel's store keeps from now on, written in the same transaction: a cursor.
+    """
 
     messages: tuple[RawMessage, ...]
     handle: Any
+    values: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +185,17 @@ class ChannelStore(Protocol):
         """Messages that came since and are not emptied, in the order of their ids, from behind the id ``after``."""
         ...
 
-    async def attempted_since(self, since: datetime) -> int:
-        """How many answers this channel has sent, or may have sent, since."""
+    async def message(self, external_id: str) -> Kept | None:
+        """A message by its external id; None if it is not here or emptied."""
+        ...
+
+    async def attempted_since(self, since: datetime, to: str | None = None) -> int:
+        """How many answers this channel has sent, or may have sent, since; that under way included.
+
+        Args:
+            since: A moment.
+            to: Count those to one citizen only.
+        """
         ...
 
 
@@ -196,7 +211,7 @@ class ChannelSettings(BaseModel, extra="forbid", frozen=True, allow_inf_nan=Fals
             SettingsError: It is not; the key is that of the setting, without the channel's path.
         """
 
-    def profile(self) -> "Profile":
+    def profile(self) -> Profile:
         """What the parser has to know of this channel."""
         return Profile()
 
@@ -227,126 +242,6 @@ class ChannelPlugin:
     """Values that the sample settings show for it."""
     one_reader: bool = False
     """Whether several hosts can reach the source but only one may read it: it is then held by a lease."""
-
-
-@dataclass(frozen=True, slots=True)
-class Profile:
-    """What a parser has to know of the channel that a message came through.
-
-    Attributes:
-        own_addresses: The addresses under which citizens know this channel: never answered, never a reporter.
-        options: Whatever else the channel's settings tell its parser.
-    """
-
-    own_addresses: frozenset[str] = frozenset()
-    options: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class PartOf:
-    """The message is one part of a longer one.
-
-    Attributes:
-        group: Sender, reference, its width, and total: what the parts of one message have in common.
-        number: From 1 to ``total``.
-        content: A hash of this part's content: the same number with other content belongs to another message.
-    """
-
-    group: str
-    number: int
-    total: int
-    content: str
-
-
-@dataclass(frozen=True, slots=True)
-class DeliveryNotice:
-    """The message is no report but says what became of an answer of ours."""
-
-    reference: str
-    recipient: str
-    outcome: Literal["delivered", "failed", "pending"]
-    at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Revision:
-    """The message is one version of a message that its author may edit.
-
-    Attributes:
-        external_ids: The ids of all versions up to this one, the first version's first.
-        number: From 1.
-    """
-
-    external_ids: tuple[str, ...]
-    number: int
-
-
-@dataclass(frozen=True, slots=True)
-class Withdrawal:
-    """The message says that another one is gone from its source, or must no longer be shown.
-
-    Attributes:
-        external_id: The other one's.
-        reason: What has happened to it there, as the end of a sentence; no text of the message.
-    """
-
-    external_id: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parsed:
-    """What a message says, before anyone has decided what to do with it.
-
-    Attributes:
-        not_a_report: Why this is no report (a promotion, a one-time code), or None.
-        held: Why an operator has to decide whether this is a report, or None.
-        reply_to: The external id of the message, or the reference of the answer of ours, that this replies to.
-            It becomes an update when that belongs to a report of the same reporter.
-        revision: Which version of its message this is, where the source lets people edit.
-        withdrawal: Set when the message is no report but says that another is gone.
-        completes: The external id of a message whose attachments are described here: their files were fetched.
-        answerable: Whether the sender may be answered by a machine.
-        part: Set when the message is one part of a longer one and was parsed alone.
-        missing: The numbers of the parts that were not there when the parts were parsed together.
-        delivery: Set when the message is a delivery report for an answer of ours.
-    """
-
-    reporter: Reporter
-    text: str
-    sent_at: datetime | None
-    title: str | None = None
-    keyword: Keyword | None = None
-    references: tuple[str, ...] = ()
-    attachments: tuple[Attachment, ...] = ()
-    location: Location | None = None
-    visibility: Visibility = "public"
-    trust: Mapping[str, Any] = field(default_factory=dict)
-    not_a_report: str | None = None
-    held: str | None = None
-    reply_to: str | None = None
-    revision: Revision | None = None
-    withdrawal: Withdrawal | None = None
-    completes: str | None = None
-    answerable: bool = True
-    part: PartOf | None = None
-    delivery: DeliveryNotice | None = None
-
-
-class Parser(Protocol):
-    """A pure function from raw bytes to what they say; the entry point's name is the channel's type."""
-
-    def __call__(self, raws: Sequence[bytes | None], profile: Profile, /) -> Parsed:
-        """Parses one message.
-
-        Args:
-            raws: The raw bytes of one message; or of all parts of one message in order, None for a missing part.
-            profile: What the channel is known as.
-
-        Raises:
-            Quarantine: The bytes cannot be understood; the text says why.
-        """
-        ...
 
 
 @dataclass(frozen=True, slots=True)

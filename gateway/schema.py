@@ -23,8 +23,8 @@ from gateway.model import (
     encode,
     event_for,
 )
+from gateway.parsing import Parsed
 from gateway.plugins import channel_plugins
-from gateway.ports import Parsed
 from gateway.publishers.topology import INTAKE_QUEUE, REPLIES_EXCHANGE, REPORTS_EXCHANGE, definitions
 from gateway.settings.sample import sample_file, settings_page
 

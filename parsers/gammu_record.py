@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from gateway.errors import Quarantine
-from gateway.ports import DeliveryNotice
+from gateway.parsing import DeliveryNotice
 from parsers.moments import moment
 
 # Information elements of the user data header: 3GPP TS 23.040, clause 9.2.3.24.

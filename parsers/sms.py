@@ -8,7 +8,7 @@ from typing import Final
 
 from gateway.errors import Quarantine
 from gateway.model import Reporter
-from gateway.ports import Parsed, PartOf, Profile
+from gateway.parsing import Parsed, PartOf, Profile
 from parsers import citizen_text, gammu_record, senders
 from parsers.gammu_record import Concatenation, Record
 from parsers.moments import moment

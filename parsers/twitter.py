@@ -20,7 +20,7 @@ from typing import Final
 
 from gateway.errors import Quarantine
 from gateway.model import Attachment, Reporter
-from gateway.ports import Parsed, Profile, Withdrawal
+from gateway.parsing import Parsed, Profile, Withdrawal
 from parsers import citizen_text, twitter_facts, twitter_record, twitter_text
 from parsers.moments import moment
 from parsers.twitter_record import MOST_ENTRIES, Entities, Post, Record, User, is_id, is_web_address

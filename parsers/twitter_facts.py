@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from gateway.model import Attachment, Location, Reporter
-from gateway.ports import Revision
+from gateway.parsing import Revision
 from parsers import citizen_text
 from parsers.moments import moment
 from parsers.twitter_record import MOST_ENTRIES, Media, Post, Record, User, Variant, is_id, is_web_address

@@ -10,24 +10,19 @@ from typing import Any, Literal
 
 from gateway.errors import BrokerUnavailable, ChannelUnavailable, Quarantine
 from gateway.model import Attachment, Reporter
+from gateway.parsing import DeliveryNotice, Parsed, PartOf, Profile, Revision, Withdrawal
 from gateway.ports import (
     AfterCrash,
     ChannelPlugin,
     ChannelSettings,
     ChannelStore,
     Delivery,
-    DeliveryNotice,
     Health,
     OutboxEvent,
     OutgoingAnswer,
-    Parsed,
-    PartOf,
-    Profile,
     PublishResult,
     RawMessage,
-    Revision,
     Sent,
-    Withdrawal,
 )
 
 FAKE_TYPE = "fake"
@@ -132,6 +127,7 @@ class FakeChannel:
         self.sent: list[OutgoingAnswer] = []
         self.released: list[str] = []
         self.references: tuple[str, ...] = ()
+        self.values: dict[str, str] = {}
         self.state = Health("up", "")
         self._news = asyncio.Event()
 
@@ -149,7 +145,7 @@ class FakeChannel:
             self._news.clear()
             await self._news.wait()
         messages = tuple(self.inbox.values())[: self.batch]
-        return Delivery(messages, [message.external_id for message in messages])
+        return Delivery(messages, [message.external_id for message in messages], self.values)
 
     async def release(self, delivery: Delivery, new: Collection[str]) -> None:  # noqa: ARG002 - the port's
         await self._call("release")

@@ -6,7 +6,8 @@ from typing import Literal
 from pydantic import Field
 
 from gateway.errors import SettingsError
-from gateway.ports import ChannelSettings, Profile
+from gateway.parsing import Profile
+from gateway.ports import ChannelSettings
 from gateway.secret import Secret
 
 

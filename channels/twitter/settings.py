@@ -5,7 +5,8 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from gateway.ports import ChannelSettings, Profile
+from gateway.parsing import Profile
+from gateway.ports import ChannelSettings
 from gateway.secret import Secret
 
 _KEYS = ("consumer_key", "consumer_secret", "access_token", "access_token_secret")

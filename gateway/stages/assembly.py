@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.clock import to_milliseconds
 from gateway.identifiers import uuid7
-from gateway.ports import Parsed, PartOf
+from gateway.parsing import Parsed, PartOf
 from gateway.stages.writes import Writes
 from gateway.store import fragments
 from gateway.store.fragments import Group, StoredPart

@@ -21,7 +21,7 @@ from gateway.decisions import (
 )
 from gateway.identifiers import uuid7
 from gateway.model import Parts, Report
-from gateway.ports import DeliveryNotice, Parsed, PartOf, Withdrawal
+from gateway.parsing import DeliveryNotice, Parsed, PartOf, Withdrawal
 from gateway.settings import Settings
 from gateway.stages import assembly
 from gateway.stages.amend import Amendment

@@ -6,7 +6,7 @@ from typing import Protocol
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.identifiers import is_tracking_id
-from gateway.ports import Parsed
+from gateway.parsing import Parsed
 from gateway.store import answers as answer_rows
 from gateway.store import messages as message_rows
 from gateway.store import reports as report_rows

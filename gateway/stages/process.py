@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Sequence
 
 from gateway.clock import Clock
-from gateway.ports import OutboxEvent, Parsed
+from gateway.parsing import Parsed
+from gateway.ports import OutboxEvent
 from gateway.settings import Settings
 from gateway.stages import assembly
 from gateway.stages.decide import BatchDecision, Understood

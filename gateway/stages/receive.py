@@ -3,8 +3,9 @@
 import asyncio
 import hashlib
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -15,6 +16,7 @@ from gateway.ports import Channel, Delivery, RawMessage
 from gateway.stages.handover import Handover
 from gateway.store import Store, leases
 from gateway.store import messages as message_rows
+from gateway.store.channel_store import save_values
 from gateway.store.engine import blames_a_value
 from gateway.store.leases import Lease
 from gateway.store.messages import StoredMessage
@@ -35,6 +37,7 @@ class Committed:
 class _Submission:
     messages: tuple[StoredMessage, ...]
     lease: Lease | None = None
+    values: Mapping[str, str] = field(default_factory=dict)
     committed: asyncio.Future[Committed] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
@@ -64,9 +67,14 @@ class Custody:
         """When each channel last brought a new message, in milliseconds; only what this process has seen."""
 
     async def commit(
-        self, channel: str, channel_type: str, batch: Sequence[RawMessage], lease: Lease | None = None
+        self,
+        channel: str,
+        channel_type: str,
+        batch: Sequence[RawMessage],
+        lease: Lease | None = None,
+        values: Mapping[str, str] = MappingProxyType({}),
     ) -> Committed:
-        """Takes messages into custody; returns once they are committed.
+        """Takes messages into custody, and what the channel keeps from now on; returns once they are committed.
 
         Raises:
             StoreUnavailable: They are not committed; the source has to keep them.
@@ -74,7 +82,9 @@ class Custody:
             LeaseLost: Likewise; another process reads this source now.
         """
         now = to_milliseconds(self._clock.now())
-        submission = _Submission(tuple(_stored(channel, channel_type, message, now) for message in batch), lease)
+        submission = _Submission(
+            tuple(_stored(channel, channel_type, message, now) for message in batch), lease, values
+        )
         self._waiting.append(submission)
         self._wake.set()
         return await submission.committed
@@ -112,6 +122,9 @@ class Custody:
                 held = await self._with_their_lease(connection, group)
                 batch = [message for submission in held for message in submission.messages]
                 known = await message_rows.add(connection, batch) if batch else {}
+                for submission in held:
+                    if submission.values:
+                        await save_values(connection, submission.messages[0].channel, submission.values)
                 if released:
                     await message_rows.mark_released(connection, released, to_milliseconds(self._clock.now()))
         self._settle(held, known)
@@ -220,7 +233,9 @@ class ReceiveStage:
         if self._in_hand is None:
             self._in_hand = await self._channel.receive()
         if self._in_hand.messages:
-            committed = await self._custody.commit(self._name, self._type, self._in_hand.messages, self._lease)
+            committed = await self._custody.commit(
+                self._name, self._type, self._in_hand.messages, self._lease, self._in_hand.values
+            )
             delivery, self._in_hand = self._in_hand, None
             await self._channel.release(delivery, committed.new)
             self._custody.note_released(committed.ids)

@@ -8,7 +8,7 @@ from types import FrameType
 from typing import NoReturn
 
 from gateway.errors import Quarantine
-from gateway.ports import Parsed, Parser, Profile
+from gateway.parsing import Parsed, Parser, Profile
 from gateway.stages.loop import frames
 from gateway.telemetry import Log, logger
 

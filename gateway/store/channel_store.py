@@ -43,16 +43,7 @@ class StoredChannel:
         """Saves values under their names, all or none."""
         async with self._store.write() as connection:
             await leases.check(connection, self._lease)
-            for name in sorted(values):
-                statement = insert_into(connection, channel_values).values(
-                    channel=self._channel, name=name, value=values[name]
-                )
-                await connection.execute(
-                    statement.on_conflict_do_update(
-                        index_elements=[channel_values.c.channel, channel_values.c.name],
-                        set_={"value": statement.excluded.value},
-                    )
-                )
+            await save_values(connection, self._channel, values)
 
     async def gaps(self) -> tuple[Gap, ...]:
         """The gaps that are open or closed, oldest first."""
@@ -87,15 +78,38 @@ class StoredChannel:
             rows = await connection.execute(query)
             return tuple(Kept(id_, external, raw, from_milliseconds(at)) for id_, external, raw, at in rows)
 
-    async def attempted_since(self, since: datetime) -> int:
-        """How many answers this channel has sent, or may have sent, since."""
+    async def message(self, external_id: str) -> Kept | None:
+        """A message by its external id; None if it is not here or emptied."""
+        query = select(messages.c.id, messages.c.external_id, messages.c.raw, messages.c.received_at).where(
+            messages.c.channel == self._channel, messages.c.external_id == external_id, messages.c.raw.is_not(None)
+        )
+        async with self._store.read() as connection:
+            row = (await connection.execute(query)).one_or_none()
+        return None if row is None else Kept(row.id, row.external_id, row.raw, from_milliseconds(row.received_at))
+
+    async def attempted_since(self, since: datetime, to: str | None = None) -> int:
+        """How many answers this channel has sent, or may have sent, since; that under way included."""
         query = select(func.count()).where(
             answers.c.channel == self._channel,
             answers.c.state.in_(_ATTEMPTED),
             func.coalesce(answers.c.sent_at, answers.c.next_at) >= to_milliseconds(since),
         )
+        if to is not None:
+            query = query.where(answers.c.recipient == to)
         async with self._store.read() as connection:
             return int((await connection.execute(query)).scalar_one())
+
+
+async def save_values(connection: AsyncConnection, channel: str, values: Mapping[str, str]) -> None:
+    """Saves a channel's values under their names."""
+    for name in sorted(values):
+        statement = insert_into(connection, channel_values).values(channel=channel, name=name, value=values[name])
+        await connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=[channel_values.c.channel, channel_values.c.name],
+                set_={"value": statement.excluded.value},
+            )
+        )
 
 
 async def list_gaps(

@@ -8,7 +8,8 @@ from typing import Any
 from sqlalchemy import Row, Table, func, select, update
 
 from gateway.application import Gateway
-from gateway.ports import Parser, Publisher, RawMessage
+from gateway.parsing import Parser
+from gateway.ports import Publisher, RawMessage
 from gateway.settings.model import (
     AnswerSettings,
     ChannelSection,

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from channels.sms.channel import SmsChannel
 from channels.sms.settings import SmsSettings
-from gateway.ports import Delivery, OutgoingAnswer, Parsed, Profile, RawMessage
+from gateway.parsing import Parsed, Profile
+from gateway.ports import Delivery, OutgoingAnswer, RawMessage
 from parsers.sms import parse
 from tests.conftest import DEADLINE
 from tests.simulators.modem import Modem

@@ -9,6 +9,7 @@ import pytest
 
 from gateway.clock import SystemClock, to_milliseconds
 from gateway.ports import Gap, GapState, Kept
+from gateway.store import messages as message_rows
 from gateway.store.channel_store import StoredChannel, list_gaps
 from gateway.store.tables import answers, messages
 from tests.fakes import FakeClock, fake_message, fake_raw
@@ -222,3 +223,16 @@ async def test_an_answer_counts_from_when_it_went_out(kernel: Kernel, kept: Stor
     now = kernel.clock.now()
     await kernel.change(answers, answers.c.state == "queued", state="sent", sent_at=to_milliseconds(now))
     assert await kept.attempted_since(now - timedelta(hours=1)) == 1
+
+
+async def test_a_message_is_found_by_its_external_id_unless_it_is_emptied(kernel: Kernel) -> None:
+    """A channel that answers looks into what it answers."""
+    kept = StoredChannel(kernel.store, CHANNEL)
+    (id_,) = await kernel.receive(fake_message("a"))
+    found = await kept.message("a")
+    assert found is not None
+    assert (found.id, found.raw) == (id_, fake_message("a").raw)
+    assert await kept.message("b") is None
+    async with kernel.store.write() as connection:
+        await message_rows.erase(connection, id_)
+    assert await kept.message("a") is None

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from gateway.errors import ChannelUnavailable, StoreUnavailable
 from gateway.ports import Delivery
 from gateway.stages.receive import Committed, ReceiveStage
+from gateway.store.channel_store import StoredChannel
 from gateway.store.tables import messages
 from tests.fakes import FAKE_TYPE, FakeChannel, FakeClock, fake_message, unavailable
 from tests.integration.kernel import CHANNEL, Kernel, kernel_on, settings_for
@@ -272,3 +273,23 @@ async def test_an_id_that_no_column_holds_is_kept_by_its_hash(
         first = await kernel.receive(fake_message(external_id))
         assert await kernel.receive(fake_message(external_id)) == first
         assert (await kernel.row(messages)).external_id.startswith("sha256:")
+
+
+async def test_a_cursor_is_committed_together_with_its_messages(
+    kernel: Kernel, stage: ReceiveStage, channel: FakeChannel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a delivery says that the channel keeps is there if its messages are, and not otherwise."""
+    kept = StoredChannel(kernel.store, CHANNEL)
+    channel.values = {"cursor": "17"}
+    channel.put(fake_message("a"))
+    with monkeypatch.context() as patched:
+        patched.setattr("gateway.stages.receive.save_values", _fail)
+        with pytest.raises(StoreUnavailable):
+            await one_step(kernel, stage)
+    assert (await kernel.count(messages), await kept.load("cursor")) == (0, None)
+    await one_step(kernel, stage)
+    assert (await kernel.count(messages), await kept.load("cursor")) == (1, "17")
+
+
+async def _fail(*_arguments: Any) -> None:
+    raise StoreUnavailable("The database does not answer.")

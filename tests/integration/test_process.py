@@ -10,7 +10,8 @@ from sqlalchemy import text
 
 from gateway.errors import StoreUnavailable
 from gateway.model import decode_event
-from gateway.ports import Parsed, Profile, RawMessage
+from gateway.parsing import Parsed, Profile
+from gateway.ports import RawMessage
 from gateway.stages import writes as writes_module
 from gateway.stages.process import DEATHS_TO_QUARANTINE
 from gateway.store.tables import answers, messages, outbox, reports

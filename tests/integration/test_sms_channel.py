@@ -9,7 +9,8 @@ import pytest_asyncio
 
 import channels.sms.channel as sms_channel
 from gateway.errors import NotSent, Quarantine
-from gateway.ports import OutgoingAnswer, Profile
+from gateway.parsing import Profile
+from gateway.ports import OutgoingAnswer
 from parsers.sms import parse
 from tests.integration.sms_bench import ANSWER, CITIZEN, SENT_AT, SENT_AT_UTC, Bench, opened, parsed
 from tests.simulators import tpdu

@@ -66,8 +66,12 @@ class MemoryStore:
         ids = sorted(name for name in self.custody if name > after)[:limit]
         return tuple(Kept(name, name, self.custody[name].raw, datetime.now().astimezone()) for name in ids)
 
-    async def attempted_since(self, since: datetime) -> int:
-        del since
+    async def message(self, external_id: str) -> Kept | None:
+        del external_id
+        return None
+
+    async def attempted_since(self, since: datetime, to: str | None = None) -> int:
+        del since, to
         self._call()
         return 0
 

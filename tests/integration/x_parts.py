@@ -67,7 +67,12 @@ class MemoryStore:
         found = [kept for kept in self.messages if kept.received_at >= since and kept.id > after]
         return tuple(found[:limit])
 
-    async def attempted_since(self, since: datetime) -> int:
+    async def message(self, external_id: str) -> Kept | None:
+        del external_id
+        return None
+
+    async def attempted_since(self, since: datetime, to: str | None = None) -> int:
+        del to
         self._check()
         return sum(at >= since for at in self.attempts)
 

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.decisions import Identity, new_report, receipt_text, sha256_of, verdict
 from gateway.model import SCHEMA_VERSION, Attachment, Keyword, Location, Parts, Reporter
-from gateway.ports import Parsed
+from gateway.parsing import Parsed
 from gateway.settings.model import DEFAULT_RECEIPT
 
 PARSED = Parsed(

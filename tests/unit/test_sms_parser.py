@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from gateway.errors import Quarantine
 from gateway.model import Keyword
-from gateway.ports import Parsed, Profile
+from gateway.parsing import Parsed, Profile
 from parsers import sms
 from parsers.senders import SenderKind, identify, is_own
 

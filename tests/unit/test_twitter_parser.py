@@ -8,7 +8,7 @@ import pytest
 
 from gateway.errors import Quarantine
 from gateway.model import Attachment, Keyword, Location
-from gateway.ports import Parsed, Profile, Revision, Withdrawal
+from gateway.parsing import Parsed, Profile, Revision, Withdrawal
 from parsers import twitter, twitter_facts
 
 OPTIONS = {"account": "LAPOR1708", "hashtag": "LAPOR", "bare_mention": "hold"}

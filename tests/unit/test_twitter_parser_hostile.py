@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from gateway.errors import Quarantine
 from gateway.model import Attachment
-from gateway.ports import Parsed, Profile
+from gateway.parsing import Parsed, Profile
 from parsers import twitter, twitter_text
 
 PROFILE = Profile(own_addresses=frozenset({"900001"}), options={"account": "LAPOR1708", "hashtag": "LAPOR"})

@@ -11,7 +11,7 @@ from structlog.testing import LogCapture
 
 from gateway.errors import Quarantine
 from gateway.model import Reporter
-from gateway.ports import Parsed, Profile
+from gateway.parsing import Parsed, Profile
 from gateway.stages.understand import Understanding, Unparsable
 
 MARK = "+6281100000099"
