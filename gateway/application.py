@@ -61,7 +61,7 @@ class Gateway:
         self.clock = clock or SystemClock()
         self.metrics = Metrics()
         self.board = Board(self.clock, self.metrics)
-        self.store = Store(settings.store.url)
+        self.store = Store(settings.store.url, settings.store.files)
         self._publisher = publisher or make_publisher(settings.queue)
         self._tasks: list[asyncio.Task[None]] = []
         self._wire(dict(parsers if parsers is not None else installed_parsers()))

@@ -4,7 +4,7 @@ A channel package needs this module, :mod:`gateway.parsing`, :mod:`gateway.model
 nothing else of the kernel.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -158,6 +158,14 @@ class Kept:
     received_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class KeptFile:
+    """A file in the gateway's folder, by the SHA-256 of its bytes in hexadecimal digits."""
+
+    sha256: str
+    size: int
+
+
 class ChannelStore(Protocol):
     """What a channel keeps in the database from one life to the next.
 
@@ -183,6 +191,14 @@ class ChannelStore(Protocol):
 
     async def kept(self, since: datetime, after: str, limit: int) -> tuple[Kept, ...]:
         """Messages that came since and are not emptied, in the order of their ids, from behind the id ``after``."""
+        ...
+
+    async def keep_file(self, pieces: AsyncIterator[bytes]) -> KeptFile:
+        """Writes a file into the gateway's folder, complete or not at all.
+
+        It stays as long as a message in custody speaks of it. What ``pieces`` raises is raised here; OSError, when
+        the folder cannot be written to.
+        """
         ...
 
     async def message(self, external_id: str) -> Kept | None:

@@ -87,7 +87,7 @@ def _opener(settings: Settings, section: ChannelSection) -> Callable[[], Awaitab
         problem = missing(section)
         if problem is not None:
             raise problem
-        store = Store(settings.store.url)
+        store = Store(settings.store.url, settings.store.files)
         channel = section.plugin.create(section.name, section.settings, StoredChannel(store, section.name))
         try:
             async with asyncio.timeout(CHANNEL_TIMEOUT):

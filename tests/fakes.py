@@ -1,6 +1,7 @@
 """Stand-ins for the world around the kernel: a clock, a queue, a channel and a parser that do what a test says."""
 
 import asyncio
+import hashlib
 import json
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -211,12 +212,17 @@ class PoisonError(Exception):
     """What the fake parser raises for a message that says so."""
 
 
+def _named(content: bytes) -> dict[str, bytes]:
+    return {hashlib.sha256(content).hexdigest(): content} if content else {}
+
+
 def fake_parse(raws: Sequence[bytes | None], profile: Profile) -> Parsed:  # noqa: ARG001 - a parser's signature
     """A parser that does what the message says.
 
     ``quarantine`` and ``poison`` make it raise; ``not_a_report``, ``held``, ``answerable``, ``references``,
     ``reply_to``, ``completes``, ``part`` (group, number, total), ``delivery`` (reference, outcome), ``revision`` (ids,
-    number), ``withdrawal`` (id, reason) and ``files`` (url, hash or None) become what ``Parsed`` has of the name.
+    number), ``withdrawal`` (id, reason), ``brings`` (a file's content) and ``files`` (url, hash or None) become what
+    ``Parsed`` has of the name.
     """
     found: list[Mapping[str, Any]] = [json.loads(raw) for raw in raws if raw is not None]
     first = found[0]
@@ -247,6 +253,9 @@ def fake_parse(raws: Sequence[bytes | None], profile: Profile) -> Parsed:  # noq
             Attachment(name=None, media_type="image/jpeg", size=0, sha256=digest, url=url)
             for url, digest in first.get("files", ())
         ),
+        files={
+            hashlib.sha256(content).hexdigest(): content for content in [first.get("brings", "").encode()] if content
+        },
     )
 
 

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Collection, Coroutine, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, Final
 
 from channels.twitter.api import ApiError, XApi, translate
@@ -13,7 +12,6 @@ from channels.twitter.context import Context
 from channels.twitter.gaps import GapBook
 from channels.twitter.inbox import Inbox
 from channels.twitter.media import MediaFetcher
-from channels.twitter.media_sweep import MediaSweep
 from channels.twitter.posts import is_post_id, time_of
 from channels.twitter.recheck import Recheck
 from channels.twitter.search import Search
@@ -27,7 +25,7 @@ from gateway.ports import ChannelStore, Delivery, Health, OutgoingAnswer, RawMes
 RECEIVE_SECONDS: Final = 1.0
 CLOSE_SECONDS: Final = 2.0
 _WRONG_KEYS: Final = 401
-_SIDE_WORK: Final = ("answers_wait_because", "recheck_reason", "media_sweep_reason")
+_SIDE_WORK: Final = ("answers_wait_because", "recheck_reason")
 """Details that say what does not work although posts come."""
 
 
@@ -68,13 +66,8 @@ class TwitterChannel:
         if settings.mode == "stream":
             self._stream = self._search.stream = Stream(context, self._search.request)
         self._sender = Sender(self._api, settings, store, self._clock, name)
-        self._media = MediaFetcher(settings)
-        self._recheck = Recheck(
-            self._api, settings, store, self._clock, self._media.offer if settings.media_folder else None
-        )
-        self._sweep: MediaSweep | None = None
-        if settings.media_folder is not None:
-            self._sweep = MediaSweep(Path(settings.media_folder), store, self._clock)
+        self._media = MediaFetcher(settings, store)
+        self._recheck = Recheck(self._api, settings, store, self._clock, self._media.offer if settings.media else None)
         self._tasks: list[asyncio.Task[None]] = []
         self._state = "new"
         self._last_post: int | None = None
@@ -114,8 +107,8 @@ class TwitterChannel:
         endless: list[Coroutine[Any, Any, None]] = [self._search.run(), self._recheck.run(self._deliver)]
         if self._stream is not None:
             endless += [self._stream.run(), self._stream.keep()]
-        if self._sweep is not None:
-            endless += [self._media.run(self._deliver), self._sweep.run()]
+        if self._settings.media:
+            endless.append(self._media.run(self._deliver))
         for coroutine in endless:
             task = asyncio.create_task(coroutine)
             task.add_done_callback(lambda _task: self._inbox.wake())
@@ -136,7 +129,7 @@ class TwitterChannel:
                 continue
             if is_post_id(message.external_id):
                 self._last_post = max(self._last_post or 0, int(message.external_id))
-            if self._settings.media_folder is not None:
+            if self._settings.media:
                 self._media.offer(message.raw)
 
     async def send(self, answer: OutgoingAnswer) -> Sent:
@@ -176,7 +169,6 @@ class TwitterChannel:
             **self._sender.details(),
             **self._recheck.details(),
             **self._media.details(),
-            **(self._sweep.details() if self._sweep is not None else {}),
         }
 
     async def close(self) -> None:

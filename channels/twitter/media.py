@@ -1,24 +1,21 @@
-"""Fetches the photos and videos of posts into a folder, by what they contain: posts vanish, evidence should not."""
+"""Fetches the photos and videos of posts, by what they contain: posts vanish, evidence should not."""
 
 import asyncio
-import contextlib
 import errno
-import hashlib
 import re
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
 import msgspec
 
 from channels.twitter.media_gate import Gate, RefusedFile, Resolver
-from channels.twitter.media_store import Partial, clear_away, ending, sniff
+from channels.twitter.media_type import ending, sniff
 from channels.twitter.posts import is_post_id
 from channels.twitter.settings import TwitterSettings
-from gateway.ports import RawMessage
+from gateway.ports import ChannelStore, RawMessage
 
 Deliver = Callable[[Sequence[RawMessage]], Awaitable[None]]
 
@@ -81,11 +78,13 @@ class MediaFetcher:
 
     Args:
         settings: The channel's section.
+        store: Keeps the files.
         retry_first: Seconds before the second try of a download; each later pause is four times as long.
     """
 
-    def __init__(self, settings: TwitterSettings, *, retry_first: float = RETRY_FIRST) -> None:
-        self._folder = None if settings.media_folder is None else Path(settings.media_folder)
+    def __init__(self, settings: TwitterSettings, store: ChannelStore, *, retry_first: float = RETRY_FIRST) -> None:
+        self._on = settings.media
+        self._store = store
         self._max_bytes = settings.media_max_bytes
         self._gate = Gate(settings)
         self._retry_first = retry_first
@@ -96,7 +95,7 @@ class MediaFetcher:
 
     def offer(self, record: bytes) -> None:
         """Takes note of what a post shows; cheap, and drops what is too much."""
-        if self._folder is None:
+        if not self._on:
             return
         for job in files_of(record):
             if job.external_id in self._known:
@@ -116,11 +115,9 @@ class MediaFetcher:
         Args:
             deliver: Takes a record for each file; it may take its time.
         """
-        if self._folder is None:
+        if not self._on:
             await asyncio.Event().wait()
             return
-        with contextlib.suppress(OSError):  # the first file will say what is wrong
-            await asyncio.to_thread(clear_away, self._folder)
         timeout = aiohttp.ClientTimeout(total=TOTAL_SECONDS, connect=CONNECT_SECONDS, sock_read=SILENCE_SECONDS)
         async with (
             aiohttp.ClientSession(
@@ -133,20 +130,20 @@ class MediaFetcher:
             asyncio.TaskGroup() as tasks,
         ):
             for _ in range(WORKERS):
-                tasks.create_task(self._work(self._folder, session, deliver))
+                tasks.create_task(self._work(session, deliver))
 
     def details(self) -> dict[str, Any]:
         """What operators see."""
-        if self._folder is None:
+        if not self._on:
             return {}
         counts = {f"media_{name}": count for name, count in self._counts.items()}
         return {**counts, "media_waiting": self._jobs.qsize(), "media_reason": self._reason}
 
-    async def _work(self, folder: Path, session: aiohttp.ClientSession, deliver: Deliver) -> None:
+    async def _work(self, session: aiohttp.ClientSession, deliver: Deliver) -> None:
         while True:
             job = await self._jobs.get()
             try:
-                file = await self._fetch(folder, session, job)
+                file = await self._fetch(session, job)
             except RefusedFile as refusal:
                 self._counts["refused"] += 1  # and it stays known, so that it is not tried again and again
                 self._reason = f"Refused: {refusal}."
@@ -158,13 +155,13 @@ class MediaFetcher:
                 self._counts["fetched"] += 1
                 await deliver([_record(job, file)])
 
-    async def _fetch(self, folder: Path, session: aiohttp.ClientSession, job: Job) -> _File:
+    async def _fetch(self, session: aiohttp.ClientSession, job: Job) -> _File:
         """The best encoding that is small enough, in several tries."""
         pause = self._retry_first
         for attempt in range(1, TRIES + 1):
             try:
                 async with asyncio.timeout(TOTAL_SECONDS):
-                    return await self._first_that_fits(folder, session, job)
+                    return await self._first_that_fits(session, job)
             except (_Failed, TimeoutError) as error:
                 failure = error if isinstance(error, _Failed) else _Failed("it took too long")
                 if attempt == TRIES:
@@ -174,16 +171,16 @@ class MediaFetcher:
             pause *= RETRY_FACTOR
         raise AssertionError  # the last try returns or raises
 
-    async def _first_that_fits(self, folder: Path, session: aiohttp.ClientSession, job: Job) -> _File:
+    async def _first_that_fits(self, session: aiohttp.ClientSession, job: Job) -> _File:
         refusal = RefusedFile("it has no address")
         for url in job.urls:
             try:
-                return await self._download(folder, session, url)
+                return await self._download(session, url)
             except RefusedFile as error:
                 refusal = error
         raise refusal
 
-    async def _download(self, folder: Path, session: aiohttp.ClientSession, url: str) -> _File:
+    async def _download(self, session: aiohttp.ClientSession, url: str) -> _File:
         target = self._gate.passed(url)
         try:
             for _ in range(MOST_HOPS + 1):
@@ -192,37 +189,35 @@ class MediaFetcher:
                         target = self._gate.passed(response.headers.get("Location", ""), target)
                         continue
                     _check(response, self._max_bytes)
-                    return await self._keep(folder, response)
+                    return await self._keep(response)
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             raise _Failed(f"the connection broke ({type(error).__name__})") from error
         except OSError as error:
             name = errno.errorcode.get(error.errno or 0, type(error).__name__)
-            raise _Failed(f"media_folder cannot be written to ({name}): make room, or mend its permissions") from error
+            raise _Failed(f"store.files cannot be written to ({name}): make room, or mend its permissions") from error
         raise RefusedFile("it is redirected again and again")
 
-    async def _keep(self, folder: Path, response: aiohttp.ClientResponse) -> _File:
-        """Writes the body beside the files, and puts it among them once it is complete."""
-        digest = hashlib.sha256()
-        media_type: str | None = None
+    async def _keep(self, response: aiohttp.ClientResponse) -> _File:
+        """Keeps the body, if it is what it should be."""
+        told: list[str] = []
+        kept = await self._store.keep_file(self._checked(response, told))
+        return _File(kept.sha256, kept.size, told[0])
+
+    async def _checked(self, response: aiohttp.ClientResponse, told: list[str]) -> AsyncIterator[bytes]:
+        """The body in pieces, as long as it is a picture or a video that is not too large; ``told`` gets its type."""
         size = 0
-        partial = Partial(folder)
-        try:
-            await asyncio.to_thread(partial.open)
-            async for piece in _pieces(response):
-                media_type = media_type or sniff(piece)
+        async for piece in _pieces(response):
+            if not told:
+                media_type = sniff(piece)
                 if media_type is None:
                     raise RefusedFile("its bytes are neither a picture nor a video")
-                size += len(piece)
-                if size > self._max_bytes:
-                    raise RefusedFile(f"it is larger than media_max_bytes ({self._max_bytes})")
-                digest.update(piece)
-                await asyncio.to_thread(partial.write, piece)
-            if media_type is None:
-                raise RefusedFile("it is empty")
-            await asyncio.to_thread(partial.finish, digest.hexdigest())
-        finally:
-            partial.discard()
-        return _File(digest.hexdigest(), size, media_type)
+                told.append(media_type)
+            size += len(piece)
+            if size > self._max_bytes:
+                raise RefusedFile(f"it is larger than media_max_bytes ({self._max_bytes})")
+            yield piece
+        if not told:
+            raise RefusedFile("it is empty")
 
 
 async def _pieces(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:

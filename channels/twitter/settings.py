@@ -78,9 +78,8 @@ class TwitterSettings(ChannelSettings):
         default=24.0, ge=0, le=24, description="Hours between two looks whether a post is still public; 0 for never."
     )
     recheck_days: float = Field(default=7.0, gt=0, le=90, description="Days after which a post is looked up no more.")
-    media_folder: str | None = Field(
-        default=None,
-        description="A folder of this channel's own for pictures and videos; they are not fetched where left out.",
+    media: bool = Field(
+        default=False, description="Whether the pictures and videos of posts are fetched, into store.files."
     )
     media_max_bytes: int = Field(
         default=20_000_000, ge=1, le=1_000_000_000, description="Bytes of one picture or video, at most."

@@ -40,7 +40,7 @@ class Plan:
 def demo_table(folder: Path, x: XSimulator) -> dict[str, Any]:
     """The demo's settings: as embedded as can be, with Gammu's own dummy phone and a simulated X."""
     return {
-        "store": {"url": f"sqlite:///{folder / 'gateway.db'}"},
+        "store": {"url": f"sqlite:///{folder / 'gateway.db'}", "files": str(folder / "files")},
         "queue": {"url": f"journal:{folder / 'intake.jsonl'}"},
         "log": {"level": "warning"},
         "channels": {
@@ -57,6 +57,8 @@ def demo_table(folder: Path, x: XSimulator) -> dict[str, Any]:
                 "account": x.options.account,
                 "api_url": x.origin,
                 "search_minutes": 1.0,
+                "media": True,
+                "media_hosts": [x.origin.removeprefix("http://")],
                 **asdict(x.options.credentials),
             },
         },

@@ -47,6 +47,10 @@ class StoreSettings(Section):
         description="Days after which raw messages, texts and senders are emptied; hashed keys and decisions stay.",
     )
 
+    files: str = Field(
+        default="var/files", description="A folder for the files that came with messages, as long as those are kept."
+    )
+
     @field_validator("url")
     @classmethod
     def _known_database(cls, url: str) -> str:

@@ -125,6 +125,9 @@ class BatchDecision:
 
     async def _decide_ready(self, connection: AsyncConnection, ready: Sequence[_Ready]) -> None:
         """Decides what stands alone together, and then one by one what may belong to a report."""
+        self._writes.files |= {
+            (item.message.id, file.sha256) for item in ready for file in item.parsed.attachments if file.sha256
+        }
         links = await find_links(connection, ready)
         names = {item.message.external_id for item in ready}
         dependents = [item for item in ready if _depends(item, links, names)]

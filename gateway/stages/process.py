@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 from gateway.clock import Clock
+from gateway.errors import NeedsOperator
 from gateway.parsing import Parsed
 from gateway.ports import OutboxEvent
 from gateway.settings import Settings
@@ -121,6 +122,7 @@ class ProcessStage:
 
     async def _write(self, understood: Sequence[Understood]) -> None:
         batch = [message for message, _parsed in understood]
+        await self._keep_files(understood)
         writes = Writes(self._clock.now())
         with self._metrics.commit_seconds.labels("process").time():
             async with self._store.write() as connection:
@@ -128,6 +130,16 @@ class ProcessStage:
                 await self._decision(writes).decide(connection, [pair for pair in understood if pair[0].id in claimed])
                 await writes.flush(connection)
         self._hand_on(writes)
+
+    async def _keep_files(self, understood: Sequence[Understood]) -> None:
+        """Files are there before anything speaks of them."""
+        for _message, parsed in understood:
+            if isinstance(parsed, Parsed) and parsed.files:
+                try:
+                    await asyncio.to_thread(self._store.files.put, parsed.files)
+                except OSError as error:
+                    message = f"store.files: the folder cannot be written to ({error.strerror}); make room, or mend it."
+                    raise NeedsOperator(message) from error
 
     async def assemble_due(self) -> None:
         """Publishes what has come of messages whose other parts stay away."""

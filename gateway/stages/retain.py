@@ -7,10 +7,14 @@ from typing import Final
 from gateway.clock import Clock, to_milliseconds
 from gateway.identifiers import first_uuid7
 from gateway.store import Store
+from gateway.store import files as file_rows
 from gateway.store.retention import empty_before
 from gateway.telemetry import Log, logger
 
 PAUSE_SECONDS: Final = 600.0
+CLEAN_SECONDS: Final = 6 * 3600.0
+"""How often files are compared with the messages that speak of them."""
+
 ROWS_AT_ONCE: Final = 500
 """Rows of each table in one transaction: receiving waits no longer than that takes."""
 
@@ -26,13 +30,23 @@ class RetainStage:
 
     def __init__(self, store: Store, keep: timedelta, clock: Clock) -> None:
         self._store = store
+        self._clean_at = clock.monotonic()
         self._keep = keep
         self._clock = clock
 
     async def step(self) -> None:
         """Empties what has become too old; then waits."""
         await self.empty()
+        if self._clock.monotonic() >= self._clean_at:
+            await self.remove_files()
+            self._clean_at = self._clock.monotonic() + CLEAN_SECONDS
         await asyncio.sleep(PAUSE_SECONDS)
+
+    async def remove_files(self) -> int:
+        """Removes files that no message speaks of any more; returns how many."""
+        async with self._store.read() as connection:
+            spoken_of = await file_rows.known(connection)
+        return await asyncio.to_thread(self._store.files.remove_others, spoken_of)
 
     async def empty(self) -> int:
         """Empties what has become too old; returns how many rows that were."""

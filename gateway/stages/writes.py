@@ -11,7 +11,7 @@ from gateway.clock import to_milliseconds
 from gateway.identifiers import new_tracking_id, uuid7
 from gateway.model import EventKind, Report, encode, event_for, routing_key
 from gateway.ports import OutboxEvent
-from gateway.store import answers, fragments, messages, outbox, reports
+from gateway.store import answers, files, fragments, messages, outbox, reports
 from gateway.store.answers import NewAnswer
 from gateway.store.fragments import Group
 from gateway.store.messages import Outcome
@@ -31,6 +31,7 @@ class Writes:
     groups: list[Group] = field(default_factory=list)
     settled_groups: dict[str, str | None] = field(default_factory=dict)
     aliases: set[tuple[str, str, str]] = field(default_factory=set)
+    files: set[tuple[str, str]] = field(default_factory=set)
     decided: Counter[tuple[str, str]] = field(default_factory=Counter)
     published: list[OutboxEvent] = field(default_factory=list)
     settled: set[str] = field(default_factory=set)
@@ -70,6 +71,7 @@ class Writes:
         await fragments.add(connection, self.groups)
         await fragments.settle(connection, self.settled_groups)
         await reports.add_aliases(connection, self.aliases)
+        await files.note(connection, self.files)
         # A part that completes its group is decided twice; the last decision counts.
         await messages.decide(connection, {outcome.id: outcome for outcome in self.outcomes}.values())
         self._note_written()
@@ -80,7 +82,7 @@ class Writes:
         self.answering |= {answer.channel for answer in self.answers}
         self.new_reports, self.events, self.answers = [], [], []
         self.groups, self.outcomes = [], []
-        self.amended, self.settled_groups, self.aliases = {}, {}, set()
+        self.amended, self.settled_groups, self.aliases, self.files = {}, {}, set(), set()
 
     def first_events(self) -> list[OutboxEvent]:
         """Events that no earlier event of their report can hold up."""

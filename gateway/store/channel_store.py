@@ -1,6 +1,6 @@
 """What a channel keeps in the database: its values, its gaps, and a look at what it brought in."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import func, select
@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.clock import from_milliseconds, to_milliseconds
 from gateway.identifiers import first_uuid7
-from gateway.ports import Gap, Kept
+from gateway.ports import Gap, Kept, KeptFile
 from gateway.store import leases
 from gateway.store.engine import Store
 from gateway.store.leases import Lease
@@ -77,6 +77,10 @@ class StoredChannel:
         async with self._store.read() as connection:
             rows = await connection.execute(query)
             return tuple(Kept(id_, external, raw, from_milliseconds(at)) for id_, external, raw, at in rows)
+
+    async def keep_file(self, pieces: AsyncIterator[bytes]) -> KeptFile:
+        """Writes a file into the gateway's folder, complete or not at all. Raises OSError."""
+        return await self._store.files.keep(pieces)
 
     async def message(self, external_id: str) -> Kept | None:
         """A message by its external id; None if it is not here or emptied."""

@@ -21,7 +21,9 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from gateway.errors import GatewayError, NeedsOperator, SettingsError, StoreFull, StoreUnavailable
+from gateway.store.files import FileFolder
 
+DEFAULT_FILES: Final = "var/files"
 TRANSACTION_TIMEOUT: Final = 60.0
 """Seconds after which a transaction is given up; far more than any batch needs."""
 
@@ -37,14 +39,16 @@ _SQLITE_PRAGMAS: Final = (
 
 
 class Store:
-    """A database that is open.
+    """A database that is open, and the folder of files beside it.
 
     Args:
         url: As in ``store.url``.
+        files: As in ``store.files``.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, files: str = DEFAULT_FILES) -> None:
         self.url = make_url(url)
+        self.files = FileFolder(files)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._lock_file: int | None = None
         self._writing = asyncio.Lock()

@@ -8,8 +8,9 @@ from sqlalchemy import ColumnElement, Row, bindparam, func, select, true, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.identifiers import uuid7
+from gateway.store.files import forget as forget_files
 from gateway.store.sql import insert_new
-from gateway.store.tables import ledger, messages
+from gateway.store.tables import files, ledger, messages
 
 MessageState = Literal["received", "assembling", "processed", "held", "quarantined", "discarded"]
 DecisionName = Literal["report", "repeat", "update", "withdrawn", "command", "held", "ignored", "quarantined"]
@@ -233,6 +234,7 @@ async def lock(connection: AsyncConnection, message_id: str) -> None:
 async def erase(connection: AsyncConnection, message_id: str) -> None:
     """Removes a message's raw bytes; its key and its decision stay."""
     await connection.execute(update(messages).where(messages.c.id == message_id).values(raw=None))
+    await forget_files(connection, files.c.message_id == message_id)
 
 
 @dataclass(frozen=True, slots=True)

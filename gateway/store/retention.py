@@ -3,8 +3,9 @@
 from sqlalchemy import Column, ColumnElement, Table, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from gateway.store.files import forget as forget_files
 from gateway.store.sql import insert_into
-from gateway.store.tables import answers, messages, outbox, reports, watermarks
+from gateway.store.tables import answers, files, messages, outbox, reports, watermarks
 
 _EMPTIED: dict[Table, tuple[tuple[Column[object], ...], ColumnElement[bool] | None]] = {
     messages: ((messages.c.raw,), None),
@@ -40,6 +41,8 @@ async def _empty(connection: AsyncConnection, table: Table, bound: str, limit: i
     await connection.execute(
         update(table).where(chosen if only is None else chosen & only).values(dict.fromkeys(columns))
     )
+    if table is messages:
+        await forget_files(connection, files.c.message_id.between(ids[0], ids[-1]))
     statement = insert_into(connection, watermarks).values(name=name, value=ids[-1])
     await connection.execute(
         statement.on_conflict_do_update(index_elements=[watermarks.c.name], set_={"value": ids[-1]})

@@ -115,6 +115,14 @@ Index(
     postgresql_where=_original,
 )
 
+files = Table(
+    "files",
+    metadata,
+    _identifier("message_id", primary_key=True),
+    Column("sha256", String(64), primary_key=True, comment="Of a file in store.files that the message speaks of."),
+    Index(None, "sha256"),
+)
+
 aliases = Table(
     "aliases",
     metadata,

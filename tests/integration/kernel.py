@@ -35,10 +35,11 @@ def settings_for(
     queue: str = "journal:unused",
     channels: Sequence[ChannelSection] = (),
     answers_enabled: bool = True,
+    files: str = "/nowhere",
 ) -> Settings:
     """Settings with short deadlines."""
     return Settings(
-        store=StoreSettings(url=url),
+        store=StoreSettings(url=url, files=files),
         queue=QueueSettings(url=queue, publish_timeout=2, connect_timeout=5, retry_cap=0.2),
         pipeline=PipelineSettings(
             batch=batch, parts_wait_minutes=PARTS_WAIT_MINUTES, parse_timeout=0.5, stop_timeout=5

@@ -4,7 +4,6 @@ import asyncio
 import gzip
 import hashlib
 import json
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -15,7 +14,6 @@ from aiohttp import web
 
 from channels.twitter.api import XApi
 from channels.twitter.media import MediaFetcher
-from channels.twitter.media_store import Partial, clear_away
 from channels.twitter.settings import TwitterSettings
 from gateway.demo.x import Media, XSimulator
 from gateway.demo.x.media import jpeg, png, video
@@ -31,9 +29,9 @@ class Bench:
 
     def __init__(self, settings: TwitterSettings, folder: Path) -> None:
         self.folder = folder
-        self.store = MemoryStore(FakeClock())
+        self.store = MemoryStore(FakeClock(), str(folder))
         self.settings = settings
-        self.fetcher = MediaFetcher(settings, retry_first=0.01)
+        self.fetcher = MediaFetcher(settings, self.store, retry_first=0.01)
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -91,8 +89,13 @@ async def host(folder: Path, handler: Handler, **settings: Any) -> AsyncIterator
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     name = f"127.0.0.1:{runner.addresses[0][1]}"
-    section = {"type": "twitter", "bearer_token": "t", "api_url": f"http://{name}", "media_hosts": [name]}
-    section["media_folder"] = str(folder)
+    section: dict[str, Any] = {
+        "type": "twitter",
+        "bearer_token": "t",
+        "api_url": f"http://{name}",
+        "media_hosts": [name],
+    }
+    section["media"] = True
     try:
         async with bench(TwitterSettings.model_validate(section | settings), folder) as b:
             yield b, f"http://{name}"
@@ -105,7 +108,7 @@ async def test_what_a_post_shows_is_kept_under_the_hash_of_its_bytes(tmp_path: P
     async with XSimulator() as x:
         media = [Media("lubang.jpg", alt_text="Lubang di jalan"), Media("peta.png"), Media("banjir.mp4", kind="video")]
         post = x.world.post("warga_0001", "#LAPOR @LAPOR1708 banjir", media=media)
-        settings = settings_for(x, media_folder=str(folder))
+        settings = settings_for(x, media=True)
         api = XApi(settings)
         async with bench(settings, folder) as b:
             await keep(api, b.store, post.id)
@@ -150,7 +153,7 @@ async def test_the_folder_is_for_nobody_else_s_eyes(tmp_path: Path) -> None:
 async def test_what_is_not_what_it_should_be_is_refused_and_leaves_no_trace(
     tmp_path: Path, name: str, word: str
 ) -> None:
-    async with XSimulator() as x, bench(settings_for(x, media_folder=str(tmp_path)), tmp_path) as b:
+    async with XSimulator() as x, bench(settings_for(x, media=True), tmp_path) as b:
         b.offer(f"{x.origin}/media/{name}")
         await b.count(refused=1)
         assert word in b.fetcher.details()["media_reason"]
@@ -162,7 +165,7 @@ async def test_what_is_not_what_it_should_be_is_refused_and_leaves_no_trace(
 
 async def test_a_foreign_host_is_never_asked(tmp_path: Path) -> None:
     async with XSimulator() as x, XSimulator() as foreign:
-        async with bench(settings_for(x, media_folder=str(tmp_path)), tmp_path) as b:
+        async with bench(settings_for(x, media=True), tmp_path) as b:
             b.offer(f"{foreign.origin}/media/a.jpg")
             b.offer("https://10.0.0.1/a.jpg", key="3_2")
             await b.count(refused=2)
@@ -280,7 +283,7 @@ async def test_a_folder_that_cannot_be_written_to_is_named_and_hinders_nothing_e
     async with host(folder, picture) as (b, origin):
         b.offer(f"{origin}/a")
         await b.count(failed=1)
-        assert "media_folder" in b.fetcher.details()["media_reason"]
+        assert "store.files" in b.fetcher.details()["media_reason"]
         folder.unlink()
         b.offer(f"{origin}/a")
         await b.count(fetched=1)
@@ -304,29 +307,3 @@ async def test_an_end_in_the_middle_leaves_nothing_behind(tmp_path: Path) -> Non
         await eventually(lambda: bool(b.files()), "the file to be begun")
         await b.stop()
         assert b.files() == {}
-
-
-def test_what_a_kill_has_left_is_cleared_away_once_nobody_can_be_writing_it(tmp_path: Path) -> None:
-    old, young, kept = Partial(tmp_path), Partial(tmp_path), Partial(tmp_path)
-    for partial in (old, young, kept):
-        partial.open()
-        partial.write(jpeg("a"))
-    kept.finish("ab" * 32)
-    paths = sorted((tmp_path / "incoming").iterdir())
-    os.utime(paths[0], (0, 0))
-    clear_away(tmp_path)
-    assert sorted((tmp_path / "incoming").iterdir()) == paths[1:]
-    assert (tmp_path / "ab" / ("ab" * 32)).read_bytes() == jpeg("a")
-    for partial in (old, young, kept):
-        partial.discard()
-    assert list((tmp_path / "incoming").iterdir()) == []
-    assert (tmp_path / "ab" / ("ab" * 32)).exists()
-
-
-def test_a_file_that_was_given_up_is_not_opened_by_a_thread_that_comes_late(tmp_path: Path) -> None:
-    partial = Partial(tmp_path)
-    partial.discard()
-    partial.open()
-    partial.write(b"x")
-    partial.finish("ab" * 32)
-    assert not list(tmp_path.iterdir())

@@ -12,7 +12,8 @@ from channels.twitter.inbox import Inbox
 from channels.twitter.settings import TwitterSettings
 from gateway.demo.x import Credentials, Options, Post, XSimulator
 from gateway.errors import StoreUnavailable
-from gateway.ports import Delivery, Gap, Health, Kept, RawMessage
+from gateway.ports import Delivery, Gap, Health, Kept, KeptFile, RawMessage
+from gateway.store.files import FileFolder
 from tests.conftest import DEADLINE, eventually
 
 QUICK: Final = Pace(
@@ -41,6 +42,7 @@ class MemoryStore:
         self.values: dict[str, str] = {}
         self.book: dict[tuple[str, datetime], Gap] = {}
         self.custody: dict[str, RawMessage] = {}
+        self.files = FileFolder("/nowhere")
         self.failures = 0
         self.error: Callable[[], Exception] = lambda: StoreUnavailable("The store in memory does not answer.")
 
@@ -65,6 +67,9 @@ class MemoryStore:
         self._call()
         ids = sorted(name for name in self.custody if name > after)[:limit]
         return tuple(Kept(name, name, self.custody[name].raw, datetime.now().astimezone()) for name in ids)
+
+    async def keep_file(self, pieces: AsyncIterator[bytes]) -> KeptFile:
+        return await self.files.keep(pieces)
 
     async def message(self, external_id: str) -> Kept | None:
         del external_id

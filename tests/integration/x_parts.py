@@ -1,7 +1,7 @@
 """What the tests of the X channel's parts share: a store in memory, settings for the simulator, records as kept."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -15,15 +15,17 @@ from gateway.clock import to_milliseconds
 from gateway.demo.x import XSimulator
 from gateway.errors import StoreUnavailable
 from gateway.identifiers import Uuid7Factory
-from gateway.ports import Gap, Kept, OutgoingAnswer, RawMessage, Sent
+from gateway.ports import Gap, Kept, KeptFile, OutgoingAnswer, RawMessage, Sent
+from gateway.store.files import FileFolder
 from tests.fakes import FakeClock
 
 
 class MemoryStore:
     """What a channel keeps, in memory; implements ``gateway.ports.ChannelStore``. ``away`` makes it fail."""
 
-    def __init__(self, clock: FakeClock) -> None:
+    def __init__(self, clock: FakeClock, folder: str = "/nowhere") -> None:
         self._clock = clock
+        self.files = FileFolder(folder)
         self.new_id = Uuid7Factory(lambda: to_milliseconds(clock.now()))
         self.values: dict[str, str] = {}
         self.saved: list[Mapping[str, str]] = []
@@ -66,6 +68,9 @@ class MemoryStore:
         self._check()
         found = [kept for kept in self.messages if kept.received_at >= since and kept.id > after]
         return tuple(found[:limit])
+
+    async def keep_file(self, pieces: AsyncIterator[bytes]) -> KeptFile:
+        return await self.files.keep(pieces)
 
     async def message(self, external_id: str) -> Kept | None:
         del external_id

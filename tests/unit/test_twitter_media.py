@@ -9,9 +9,11 @@ from yarl import URL
 
 from channels.twitter.media import QUEUE, MediaFetcher, files_of
 from channels.twitter.media_gate import Gate, RefusedFile, Resolver
-from channels.twitter.media_store import ending, sniff
+from channels.twitter.media_type import ending, sniff
 from channels.twitter.settings import TwitterSettings
 from gateway.demo.x import media as pictures
+from tests.fakes import FakeClock
+from tests.integration.x_parts import MemoryStore
 
 
 def settings(**changes: Any) -> TwitterSettings:
@@ -202,7 +204,7 @@ async def test_names_are_resolved_and_what_is_private_is_left_out() -> None:
 
 
 def test_what_is_too_much_for_the_queue_is_dropped_and_counted() -> None:
-    fetcher = MediaFetcher(settings(media_folder="/nowhere"))
+    fetcher = MediaFetcher(settings(media=True), MemoryStore(FakeClock()))
     for number in range(QUEUE + 7):
         fetcher.offer(record({"media_key": f"3_{number}", "url": "https://p/1"}))
     details = fetcher.details()
@@ -210,13 +212,13 @@ def test_what_is_too_much_for_the_queue_is_dropped_and_counted() -> None:
 
 
 def test_a_file_that_is_offered_twice_waits_once() -> None:
-    fetcher = MediaFetcher(settings(media_folder="/nowhere"))
+    fetcher = MediaFetcher(settings(media=True), MemoryStore(FakeClock()))
     for _ in range(3):
         fetcher.offer(record({"media_key": "3_1", "url": "https://p/1"}))
     assert fetcher.details()["media_waiting"] == 1
 
 
 def test_without_a_folder_nothing_is_fetched() -> None:
-    fetcher = MediaFetcher(settings())
+    fetcher = MediaFetcher(settings(), MemoryStore(FakeClock()))
     fetcher.offer(record({"media_key": "3_1", "url": "https://p/1"}))
     assert fetcher.details() == {}

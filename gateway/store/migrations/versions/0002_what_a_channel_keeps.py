@@ -28,6 +28,18 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("channel", "name", name=op.f("pk_channel_values")),
     )
     op.create_table(
+        "files",
+        sa.Column("message_id", sa.String(length=36), nullable=False),
+        sa.Column(
+            "sha256",
+            sa.String(length=64),
+            nullable=False,
+            comment="Of a file in store.files that the message speaks of.",
+        ),
+        sa.PrimaryKeyConstraint("message_id", "sha256", name=op.f("pk_files")),
+    )
+    op.create_index("ix_files_sha256", "files", ["sha256"], unique=False)
+    op.create_table(
         "gaps",
         sa.Column("channel", sa.String(length=63), nullable=False),
         sa.Column("path", sa.String(length=32), nullable=False, comment="Which of the channel's ways to its source."),
