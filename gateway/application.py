@@ -13,7 +13,7 @@ from gateway.ports import Channel, OutboxEvent, Publisher
 from gateway.publishers import make_publisher
 from gateway.settings import ChannelSection, Settings
 from gateway.stages.answer import AnswerStage
-from gateway.stages.handover import Handover
+from gateway.stages.handover import BATCH_BYTES, Handover
 from gateway.stages.loop import Board, repeat
 from gateway.stages.process import ProcessStage
 from gateway.stages.publish import LANES, PublishStage
@@ -71,7 +71,9 @@ class Gateway:
         profiles = {name: section.settings.profile() for name, section in settings.channels.items()}
         self._answer_wanted = {name: asyncio.Event() for name in settings.channels}
         self._events = Handover[OutboxEvent](self._read_outbox, batch * HANDOVER_BATCHES, self.clock)
-        self._inbox = Handover[StoredMessage](self._read_inbox, batch * HANDOVER_BATCHES, self.clock)
+        self._inbox = Handover[StoredMessage](
+            self._read_inbox, batch * HANDOVER_BATCHES, self.clock, lambda message: len(message.raw)
+        )
         self.custody = Custody(self.store, self._inbox, batch, self.clock, self.metrics)
         self.process = ProcessStage(
             store=self.store,
@@ -88,7 +90,7 @@ class Gateway:
 
     async def _read_inbox(self, limit: int, besides: Any) -> list[StoredMessage]:  # noqa: ANN401 - a collection
         async with self.store.read() as connection:
-            return await message_rows.unprocessed(connection, limit, besides=besides)
+            return await message_rows.unprocessed(connection, limit, BATCH_BYTES, besides=besides)
 
     async def _read_outbox(self, limit: int, besides: Any) -> list[OutboxEvent]:  # noqa: ANN401 - a collection
         async with self.store.read() as connection:

@@ -177,16 +177,15 @@ class ChannelStore(Protocol):
         """The value that was saved under a name, or None."""
         ...
 
-    async def save(self, values: Mapping[str, str]) -> None:
-        """Saves values under their names, all or none."""
+    async def save(self, values: Mapping[str, str], gaps: Sequence[Gap] = ()) -> None:
+        """Saves values under their names and writes gaps down, all or none.
+
+        A gap with the same path and beginning is replaced.
+        """
         ...
 
     async def gaps(self) -> tuple[Gap, ...]:
         """The gaps that are open or closed, oldest first."""
-        ...
-
-    async def record_gaps(self, gaps: Sequence[Gap]) -> None:
-        """Writes gaps down; one with the same path and beginning is replaced."""
         ...
 
     async def kept(self, since: datetime, after: str, limit: int) -> tuple[Kept, ...]:

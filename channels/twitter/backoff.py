@@ -28,6 +28,7 @@ class Pace:
         healthy: A connection that lasted so long was a good one, and the counting starts anew.
         patience: A stream may be away so long before the channel calls itself degraded.
         lateness: A post may come so late by the stream before it counts as left out.
+        apart: Posts that were left out farther apart than this show two silences.
         alive: The proof that the stream lives is written down so often.
         rules: The stream's rules are looked at so often, at a reconnect.
     """
@@ -42,6 +43,7 @@ class Pace:
     healthy: float = 60.0
     patience: float = 30.0
     lateness: float = 60.0
+    apart: float = 60.0
     alive: float = 10.0
     rules: float = 600.0
 

@@ -2,9 +2,10 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Final, Self
 
 import msgspec
@@ -15,6 +16,9 @@ from gateway.ports import ChannelStore, Gap
 STREAM: Final = "stream"
 SEARCH: Final = "search"
 _FINISHED_KEPT: Final = 50
+MOST_SPANS: Final = 50
+"""Silences that one search can show; what comes after belongs to the last of them."""
+
 _OUT_OF_REACH: Final = " X's search reaches back seven days only."
 
 
@@ -122,12 +126,17 @@ class GapBook:
         counts = {f"gaps_{state}": sum(gap.state == state for gap in every) for state in ("open", "closed", "lost")}
         return {**counts, "last_gap": _sentence(last) if last else ""}
 
-    async def flush(self) -> None:
-        """Writes down what has changed. Raises StoreUnavailable and LeaseLost; nothing is forgotten then."""
+    async def flush(self, values: Mapping[str, str] = MappingProxyType({})) -> None:
+        """Writes down what has changed, and values of the channel with it, all or none.
+
+        Raises:
+            StoreUnavailable: Nothing is written, and nothing forgotten.
+            LeaseLost: Likewise, and it never will be.
+        """
         async with self._flushing:
             written = dict(self._dirty)
-            if written:
-                await self._store.record_gaps(tuple(written.values()))
+            if written or values:
+                await self._store.save(values, tuple(written.values()))
             for key, gap in written.items():
                 if self._dirty[key] is gap:
                     del self._dirty[key]
@@ -144,12 +153,18 @@ class GapBook:
         self.changed.set()
 
 
-class Silence(msgspec.Struct):
-    """Posts that search found although the stream was up, over one run of search; in milliseconds."""
+class _Span(msgspec.Struct, frozen=True):
+    """A time in which the stream left posts out, in milliseconds."""
 
-    since: int = 0
-    until: int = 0
-    found: int = 0
+    since: int
+    until: int
+    found: int
+
+
+class Silence(msgspec.Struct):
+    """Posts that search found although the stream was up, over one run of search: each time of its own."""
+
+    spans: tuple[_Span, ...] = ()
 
     @classmethod
     def load(cls, saved: str | None) -> Self:
@@ -160,22 +175,36 @@ class Silence(msgspec.Struct):
         """For the store."""
         return msgspec.json.encode(self).decode()
 
-    def add(self, times: Iterable[datetime]) -> None:
-        """Counts posts of these times."""
-        for time in map(to_milliseconds, times):
-            self.since = min(self.since, time) if self.found else time
-            self.until = max(self.until, time)
-            self.found += 1
+    def add(self, times: Iterable[datetime], apart: timedelta) -> None:
+        """Counts posts of these times; those farther ``apart`` than that belong to different silences."""
+        posts = [_Span(time, time, 1) for time in map(to_milliseconds, times)]
+        joined: list[_Span] = []
+        for span in sorted((*self.spans, *posts), key=lambda span: span.since):
+            near = joined and span.since - joined[-1].until <= apart.total_seconds() * 1000
+            if near or len(joined) == MOST_SPANS:
+                last = joined.pop()
+                joined.append(_Span(last.since, max(last.until, span.until), last.found + span.found))
+            else:
+                joined.append(span)
+        self.spans = tuple(joined)
 
-    def gap(self) -> Gap | None:
-        """The gap that they show, if there are any."""
-        if not self.found:
-            return None
-        posts = "1 post" if self.found == 1 else f"{self.found} posts"
-        reason = f"The stream was up and did not bring {posts} that search found."
-        return Gap(
-            STREAM, from_milliseconds(self.since), from_milliseconds(self.until), "recovered", reason, self.found
-        )
+    def gaps(self) -> list[Gap]:
+        """The gaps that they show."""
+        return [
+            Gap(
+                STREAM,
+                from_milliseconds(span.since),
+                from_milliseconds(span.until),
+                "recovered",
+                f"The stream was up and did not bring {_posts(span.found)} that search found.",
+                span.found,
+            )
+            for span in self.spans
+        ]
+
+
+def _posts(number: int) -> str:
+    return "1 post" if number == 1 else f"{number} posts"
 
 
 def _same(one: Gap, other: Gap) -> bool:

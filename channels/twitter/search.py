@@ -28,6 +28,11 @@ REACH: Final = timedelta(days=7) - timedelta(minutes=10)
 OLDEST_WATERMARK: Final = timedelta(days=1)
 """Where nobody posts the watermark stays at the last post; but it must not come near the end of the reach."""
 
+ACCOUNTED: Final = "accounted"
+"""The name under which is saved up to when all that search brought is counted in the gaps; in milliseconds."""
+
+_FOUND: Final = b'"found_by":"search"}'
+_ROWS: Final = 500
 _BAD_REQUEST: Final = 400
 _MINUTE: Final = 60
 
@@ -54,6 +59,13 @@ class _Run:
     newest: int | None = None
     token: str | None = None
     pages: int = 0
+
+
+@dataclass(slots=True)
+class _Counted:
+    """Whether a delivery's posts are counted in the gaps."""
+
+    done: bool = False
 
 
 class Search:
@@ -97,6 +109,7 @@ class Search:
 
     async def run(self) -> None:
         """Searches again and again. Raises LeaseLost, and what is wrong in the gateway itself."""
+        await persist(self._count_what_was_cut_off)
         while True:
             self._now_please.clear()
             try:
@@ -163,36 +176,53 @@ class Search:
 
     async def _hand_over(self, run: _Run, messages: Sequence[RawMessage], *, last: bool) -> None:
         size = self._context.settings.read_limit
-        chunks = [messages[start : start + size] for start in range(0, len(messages), size)]
-        for chunk in chunks[:-1]:
-            await self._context.inbox.deliver(chunk, partial(self._settle, run, last=False))
-        settle = partial(self._settle, run, last=last)
-        if chunks:
-            await self._context.inbox.deliver(chunks[-1], settle)
-        elif last:
-            await persist(lambda: settle(()))
+        chunks = [messages[start : start + size] for start in range(0, len(messages), size)] or [()]
+        for chunk in chunks:
+            settle = partial(self._settle, run, _Counted(), last=last and chunk is chunks[-1])
+            if chunk:
+                await self._context.inbox.deliver(chunk, settle)
+            elif last:
+                await persist(partial(settle, ()))
 
-    async def _settle(self, run: _Run, new: Collection[str], *, last: bool) -> None:
+    async def _settle(self, run: _Run, counted: _Counted, new: Collection[str], *, last: bool) -> None:
         """Posts are committed; after the last page the watermark moves."""
-        if self.stream is not None:
-            self._account(run, self.stream, new)
+        if self.stream is not None and not counted.done:
+            self._account(self.stream, new, run.began)
+        counted.done = True  # should the store fail now, this is called again
         if last:
             await self._complete(run)
         elif new:
-            if self._silence.found:
-                await self._context.store.save({"silence": self._silence.dump()})
-            await self._context.gaps.flush()
+            await self._context.gaps.flush(self._accounted())
 
-    def _account(self, run: _Run, stream: Stream, new: Collection[str]) -> None:
+    def _account(self, stream: Stream, new: Collection[str], began: datetime) -> None:
         """Sees to which gap each post belongs that search alone has found, or that the stream has left it out."""
         times = [from_milliseconds(time_of(int(name))) for name in new if is_post_id(name)]
         outside = self._context.gaps.count(times)
         waiting = self._context.inbox.oldest()
-        owed_until = min(run.began, from_milliseconds(waiting)) if waiting is not None else run.began
+        owed_until = min(began, from_milliseconds(waiting)) if waiting is not None else began
         lateness = timedelta(seconds=self._context.pace.lateness)
         if stream.first_connect is not None:
             owed_since = from_milliseconds(stream.first_connect) + lateness
-            self._silence.add(time for time in outside if owed_since <= time <= owed_until - lateness)
+            owed = (time for time in outside if owed_since <= time <= owed_until - lateness)
+            self._silence.add(owed, timedelta(seconds=self._context.pace.apart))
+
+    def _accounted(self) -> dict[str, str]:
+        """What is saved together with the gaps: up to when everything that search brought is counted in them."""
+        # What is counted was committed in this millisecond at the latest; what follows waits for this to be committed.
+        until = to_milliseconds(self._context.clock.now()) + 1
+        return {ACCOUNTED: str(until), "silence": self._silence.dump()}
+
+    async def _count_what_was_cut_off(self) -> None:
+        """Counts what a search has brought into custody before the process died, and nobody has counted yet."""
+        saved = await self._context.store.load(ACCOUNTED)
+        if saved is not None and self.stream is not None:
+            after = ""
+            while rows := await self._context.store.kept(from_milliseconds(int(saved)), after, _ROWS):
+                for row in rows:
+                    if row.raw.endswith(_FOUND):
+                        self._account(self.stream, [row.external_id], row.received_at)
+                after = rows[-1].id
+        await self._context.gaps.flush(self._accounted())
 
     def _moved(self, run: _Run) -> Watermark:
         """Where the watermark stands after a complete search."""
@@ -203,21 +233,19 @@ class Search:
         return Watermark(max(before, oldest, min(run.newest or 0, reached)), until)
 
     async def _complete(self, run: _Run) -> None:
-        """Notes what a whole search has shown: the gaps first, so that a death in between has it done again."""
+        """Notes what a whole search has shown."""
         watermark, before = self._moved(run), self._watermark
         known = from_milliseconds(before.until) if before is not None else None
         if run.reach is not None and known is not None and self.stream is None:
             reason = "Nothing was searched for so long that X's search no longer reaches back to it."
             self._context.gaps.record(Gap(SEARCH, known, run.reach, "lost", reason))
         self._context.gaps.covered(Coverage(from_milliseconds(watermark.until), run.reach, known))
-        silent = self._silence.gap()
-        if silent is not None:
+        for silent in self._silence.gaps():
             self._context.gaps.record(silent)
-        await self._context.gaps.flush()
-        values = {"search": msgspec.json.encode(watermark).decode(), "silence": Silence().dump()}
+        values = {**self._accounted(), "search": msgspec.json.encode(watermark).decode(), "silence": Silence().dump()}
         alive = self.stream.sign_of_life() if self.stream is not None else None
         if run.reach is not None and alive is not None:
             values[SIGN_OF_LIFE] = str(alive)  # the gap that is lost is never opened again
-        await self._context.store.save(values)
+        await self._context.gaps.flush(values)
         self._watermark = watermark
         self._silence = Silence()

@@ -23,6 +23,9 @@ Item = TypeVar("Item", bound=Identified)
 ReadStore = Callable[[int, Collection[str]], Awaitable[list[Item]]]
 """Reads up to so many waiting rows from the database, oldest first, without those ids."""
 
+BATCH_BYTES: Final = 32 * 1024 * 1024
+"""What one batch may weigh: messages of an ordinary size never come near it, a few large mails do."""
+
 SWEEP_SECONDS: Final = 5.0
 """How often the database is asked for what nobody handed over: rows of other processes, replays."""
 
@@ -34,14 +37,19 @@ class Handover(Generic[Item]):
 
     Args:
         read: Reads waiting rows from the database.
-        capacity: Items held in memory at most.
+        capacity: Items held in memory at most; four batches' bytes besides.
         clock: Tells when to sweep.
+        weigh: Tells the bytes of an item. A read stops with the item that makes a batch heavy.
     """
 
-    def __init__(self, read: ReadStore[Item], capacity: int, clock: Clock) -> None:
+    def __init__(
+        self, read: ReadStore[Item], capacity: int, clock: Clock, weigh: Callable[[Item], int] = lambda _item: 0
+    ) -> None:
         self._read = read
         self._capacity = capacity
         self._clock = clock
+        self._weigh = weigh
+        self._bytes = 0
         self._buffer: deque[Item] = deque()
         self._seen: set[str] = set()
         self._behind = True
@@ -51,16 +59,22 @@ class Handover(Generic[Item]):
     def offer(self, items: Iterable[Item]) -> None:
         """Hands over rows that were just committed."""
         if not self._behind:
-            self._buffer.extend(items)
-            if len(self._buffer) > self._capacity:
+            for item in items:
+                self._buffer.append(item)
+                self._bytes += self._weigh(item)
+            if len(self._buffer) > self._capacity or self._bytes > 4 * BATCH_BYTES:
                 self.fall_behind()
         self._wake.set()
 
     def fall_behind(self) -> None:
         """Forgets the buffer; the next batch comes from the database."""
         self._behind = True
-        self._buffer.clear()
+        self._clear()
         self._wake.set()
+
+    def _clear(self) -> None:
+        self._buffer.clear()
+        self._bytes = 0
 
     async def take(self, limit: int, busy: Collection[str] = ()) -> list[Item]:
         """Waits for work and returns up to ``limit`` items, or none when the database had nothing either.
@@ -86,15 +100,19 @@ class Handover(Generic[Item]):
 
     def _from_buffer(self, limit: int) -> list[Item]:
         batch: list[Item] = []
-        while self._buffer and len(batch) < limit:
+        heavy = 0
+        while self._buffer and len(batch) < limit and heavy < BATCH_BYTES:
             item = self._buffer.popleft()
+            weight = self._weigh(item)
+            self._bytes -= weight
             if item.id not in self._seen:
                 batch.append(item)
+                heavy += weight
         return batch
 
     async def _from_store(self, limit: int, busy: Collection[str]) -> list[Item]:
         # From here on new rows are offered to memory; those that the read sees as well are passed over there.
-        self._buffer.clear()
+        self._clear()
         self._behind = False
         try:
             items = await self._read(limit, busy)
@@ -102,7 +120,7 @@ class Handover(Generic[Item]):
             self._behind = True
             raise
         self._note_read(items)
-        if len(items) == limit:
+        if len(items) == limit or sum(map(self._weigh, items)) >= BATCH_BYTES:
             self.fall_behind()
         return items
 

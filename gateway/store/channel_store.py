@@ -39,31 +39,18 @@ class StoredChannel:
         async with self._store.read() as connection:
             return (await connection.execute(select(channel_values.c.value).where(mine))).scalar_one_or_none()
 
-    async def save(self, values: Mapping[str, str]) -> None:
-        """Saves values under their names, all or none."""
+    async def save(self, values: Mapping[str, str], gaps: Sequence[Gap] = ()) -> None:
+        """Saves values under their names and writes gaps down, all or none."""
         async with self._store.write() as connection:
             await leases.check(connection, self._lease)
             await save_values(connection, self._channel, values)
+            await _save_gaps(connection, self._channel, gaps)
 
     async def gaps(self) -> tuple[Gap, ...]:
         """The gaps that are open or closed, oldest first."""
         async with self._store.read() as connection:
             found = await list_gaps(connection, channel=self._channel, states=UNSETTLED, limit=1000)
         return tuple(gap for _channel, gap in found)
-
-    async def record_gaps(self, new: Sequence[Gap]) -> None:
-        """Writes gaps down; one with the same path and beginning is replaced."""
-        async with self._store.write() as connection:
-            await leases.check(connection, self._lease)
-            for gap in new:
-                row = _row_of(self._channel, gap)
-                statement = insert_into(connection, gaps).values(row)
-                changed = {name: row[name] for name in ("until", "state", "reason", "found")}
-                await connection.execute(
-                    statement.on_conflict_do_update(
-                        index_elements=[gaps.c.channel, gaps.c.path, gaps.c.since], set_=changed
-                    )
-                )
 
     async def kept(self, since: datetime, after: str, limit: int) -> tuple[Kept, ...]:
         """Messages that came since and are not emptied, in the order of their ids, from behind the id ``after``."""
@@ -113,6 +100,16 @@ async def save_values(connection: AsyncConnection, channel: str, values: Mapping
                 index_elements=[channel_values.c.channel, channel_values.c.name],
                 set_={"value": statement.excluded.value},
             )
+        )
+
+
+async def _save_gaps(connection: AsyncConnection, channel: str, new: Sequence[Gap]) -> None:
+    for gap in new:
+        row = _row_of(channel, gap)
+        statement = insert_into(connection, gaps).values(row)
+        changed = {name: row[name] for name in ("until", "state", "reason", "found")}
+        await connection.execute(
+            statement.on_conflict_do_update(index_elements=[gaps.c.channel, gaps.c.path, gaps.c.since], set_=changed)
         )
 
 

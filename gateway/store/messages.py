@@ -102,12 +102,29 @@ async def mark_released(connection: AsyncConnection, ids: Sequence[str], at: int
     )
 
 
-async def unprocessed(connection: AsyncConnection, limit: int, *, besides: Collection[str] = ()) -> list[StoredMessage]:
-    """The oldest messages that wait to be processed."""
-    query = select(*_TO_PROCESS).where(messages.c.state == "received").order_by(messages.c.id).limit(limit)
+async def unprocessed(
+    connection: AsyncConnection, limit: int, most_bytes: int, *, besides: Collection[str] = ()
+) -> list[StoredMessage]:
+    """The oldest messages that wait to be processed.
+
+    Args:
+        connection: An open transaction.
+        limit: How many at most.
+        most_bytes: The message that makes all of them weigh so much is the last.
+        besides: Ids to leave out.
+    """
+    sizes = select(messages.c.id, func.length(messages.c.raw)).where(messages.c.state == "received")
+    if besides:
+        sizes = sizes.where(messages.c.id.not_in(list(besides)))
+    last, total = "", 0
+    for id_, size in await connection.execute(sizes.order_by(messages.c.id).limit(limit)):
+        last, total = id_, total + (size or 0)
+        if total >= most_bytes:
+            break
+    query = select(*_TO_PROCESS).where(messages.c.state == "received", messages.c.id <= last)
     if besides:
         query = query.where(messages.c.id.not_in(list(besides)))
-    return [StoredMessage(*row) for row in await connection.execute(query)]
+    return [StoredMessage(*row) for row in await connection.execute(query.order_by(messages.c.id).limit(limit))]
 
 
 async def claim(connection: AsyncConnection, batch: Sequence[StoredMessage]) -> list[StoredMessage]:

@@ -11,7 +11,7 @@ import pytest
 from tests.soak.citizens import Sms
 from tests.soak.dummy_phone import House, Life, Plan, house, run
 from tests.soak.intake import Event
-from tests.soak.verdict import RECEIVED, judge
+from tests.soak.verdict import RECEIVED, WITHDRAWN, judge
 
 # The second gateway dies while it starts, the others at work; the broker dies and freezes meanwhile.
 LIVES = (Life(0.3, at_work=True), Life(1.0), Life(0.05, at_work=True), Life(0.8, at_work=True))
@@ -41,10 +41,11 @@ def test_every_message_is_on_the_queue_once_whatever_is_killed(neighbours: House
 
 # -- the judge itself: one that finds nothing proves nothing
 
-SMS = Sms("ZBBBBBZ", "+6281100000001", "jalan ZBBBBBZ", "jalan ZBBBBBZ", datetime(2026, 11, 1, tzinfo=UTC), ())
-OTHER = Sms("ZCBBBBZ", SMS.sender, "lampu ZCBBBBZ", "lampu ZCBBBBZ", SMS.sent_at, ())
-EVENT = Event("m-1", "m-1", RECEIVED, 1, "r-1", "1000000008", SMS.expected, SMS.sender, complete=True)
-NEXT = replace(EVENT, message_id="m-2", event_id="m-2", report_id="r-2", tracking_id="1000000016", text=OTHER.expected)
+FIRST = Sms("ZBBBBBZ", "+6281100000001", "jalan ZBBBBBZ", "jalan ZBBBBBZ", datetime(2026, 11, 1, tzinfo=UTC), ())
+SECOND = Sms("ZCBBBBZ", FIRST.sender, "lampu ZCBBBBZ", "lampu ZCBBBBZ", FIRST.sent_at, ())
+SMS, OTHER = FIRST.report, SECOND.report
+EVENT = Event("m-1", "m-1", RECEIVED, 1, "r-1", "1000000008", SMS.text, SMS.sender, complete=True)
+NEXT = replace(EVENT, message_id="m-2", event_id="m-2", report_id="r-2", tracking_id="1000000016", text=OTHER.text)
 
 
 def test_a_redelivery_is_counted_and_forgiven() -> None:
@@ -67,6 +68,11 @@ def test_a_redelivery_is_counted_and_forgiven() -> None:
         (
             [replace(EVENT, sequence=2), NEXT, replace(EVENT, message_id="m-3", type="updated", sequence=1)],
             "sequences that go backwards: r-1 1",
+        ),
+        ([replace(EVENT, type=WITHDRAWN, text=""), NEXT], "missing tokens: ZBBBBBZ"),
+        (
+            [EVENT, NEXT, replace(EVENT, message_id="m-3", event_id="m-3", type=WITHDRAWN, sequence=2, text="")],
+            "wrong or incomplete texts: ZBBBBBZ complete=True withdrawn ''",
         ),
     ],
 )

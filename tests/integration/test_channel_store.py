@@ -87,16 +87,16 @@ async def test_a_gap_is_read_as_it_was_written(kept: StoredChannel) -> None:
     """Every field of it, to the millisecond."""
     until = NOON + timedelta(minutes=3, milliseconds=7)
     gap = Gap("search", NOON + timedelta(milliseconds=5), until, "closed", "The API did not answer.", 3)
-    await kept.record_gaps([GAP, gap])
+    await kept.save({}, [GAP, gap])
     assert await kept.gaps() == (GAP, gap)
 
 
 async def test_a_gap_with_the_same_path_and_beginning_is_replaced(kept: StoredChannel) -> None:
     """It is opened once and then closed, however precisely the channel tells its beginning."""
     fine = replace(GAP, since=NOON + timedelta(microseconds=300))
-    await kept.record_gaps([fine])
+    await kept.save({}, [fine])
     closed = replace(fine, until=NOON + timedelta(minutes=1), state="closed", reason="It is back.", found=2)
-    await kept.record_gaps([closed])
+    await kept.save({}, [closed])
     assert await kept.gaps() == (replace(closed, since=NOON),)
 
 
@@ -104,8 +104,8 @@ async def test_gaps_of_other_paths_or_beginnings_are_others(kept: StoredChannel)
     """The oldest is told first, in whatever order they were written."""
     later = replace(GAP, since=NOON + timedelta(hours=1))
     earlier = replace(GAP, since=NOON - timedelta(hours=1), path="search")
-    await kept.record_gaps([later, GAP])
-    await kept.record_gaps([earlier])
+    await kept.save({}, [later, GAP])
+    await kept.save({}, [earlier])
     assert await kept.gaps() == (earlier, GAP, later)
 
 
@@ -115,8 +115,8 @@ async def test_only_gaps_that_somebody_has_to_look_into_are_told(
 ) -> None:
     """What is recovered or lost for good is settled; operators still find it."""
     gap = replace(GAP, until=NOON, state=state)
-    await kept.record_gaps([GAP])
-    await kept.record_gaps([gap])
+    await kept.save({}, [GAP])
+    await kept.save({}, [gap])
     assert await kept.gaps() == ((gap,) if told else ())
     async with kernel.store.read() as connection:
         assert await list_gaps(connection, limit=10) == [(CHANNEL, gap)]
@@ -124,17 +124,17 @@ async def test_only_gaps_that_somebody_has_to_look_into_are_told(
 
 async def test_a_channel_is_told_its_own_gaps_only(kernel: Kernel, kept: StoredChannel) -> None:
     """The same gap of two channels is two."""
-    await kept.record_gaps([GAP])
+    await kept.save({}, [GAP])
     other = StoredChannel(kernel.store, OTHER)
     assert await other.gaps() == ()
-    await other.record_gaps([replace(GAP, reason="Another reason.")])
+    await other.save({}, [replace(GAP, reason="Another reason.")])
     assert await kept.gaps() == (GAP,)
 
 
 async def test_of_many_gaps_an_operator_sees_the_newest(kernel: Kernel, kept: StoredChannel) -> None:
     """As many as asked for, oldest first."""
     many = [replace(GAP, since=NOON + timedelta(minutes=n)) for n in range(5)]
-    await kept.record_gaps(many)
+    await kept.save({}, many)
     async with kernel.store.read() as connection:
         assert [gap for _channel, gap in await list_gaps(connection, limit=2)] == many[3:]
 

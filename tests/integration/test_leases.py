@@ -296,7 +296,7 @@ async def test_a_former_holder_saves_nothing(kernel: Kernel, former: Lease) -> N
     with pytest.raises(LeaseLost):
         await kept.save({"cursor": "1"})
     with pytest.raises(LeaseLost):
-        await kept.record_gaps([Gap("stream", kernel.clock.now(), None, "open", "The connection broke.")])
+        await kept.save({}, [Gap("stream", kernel.clock.now(), None, "open", "The connection broke.")])
     assert (await kernel.count(channel_values), await kernel.count(gaps)) == (0, 0)
     holder = StoredChannel(kernel.store, CHANNEL, Lease(CHANNEL, former.epoch + 1))
     await holder.save({"cursor": "2"})

@@ -9,6 +9,8 @@ from gateway.errors import NeedsOperator, SettingsError, StoreUnavailable
 from gateway.ports import RawMessage
 from gateway.settings.model import ChannelSection
 from gateway.store import Store
+from gateway.store import messages as message_rows
+from gateway.store.messages import StoredMessage
 from gateway.store.tables import messages
 from tests.conftest import eventually
 from tests.fakes import FakeChannel, FakeChannels, FakeClock, FakeSettings, RecordingPublisher, fake_message
@@ -121,3 +123,17 @@ async def test_a_full_disk_stops_receiving_and_goes_on_by_itself(sqlite_url: str
         await eventually(lambda: gateway.board.conditions["channel fake-1"].state == "up", "the channel to be up")
     finally:
         await gateway.stop()
+
+
+async def test_what_waits_is_read_up_to_a_weight(store: Store) -> None:
+    """A few large messages fill a batch; the one that makes it heavy is the last."""
+    batch = [StoredMessage(f"id-{n}", "c", "fake", f"m{n}", "key", bytes(1000), n) for n in range(5)]
+    async with store.write() as connection:
+        await message_rows.add(connection, batch)
+    async with store.read() as connection:
+        for most, expected in ((10**6, 5), (2500, 3), (1, 1)):
+            found = await message_rows.unprocessed(connection, 10, most, besides=())
+            assert [message.id for message in found] == [f"id-{n}" for n in range(expected)]
+        found = await message_rows.unprocessed(connection, 10, 2000, besides=["id-0", "id-2"])
+        assert [message.id for message in found] == ["id-1", "id-3"]
+        assert await message_rows.unprocessed(connection, 10, 1, besides=[m.id for m in batch]) == []

@@ -1,12 +1,14 @@
 """The stream on the simulated X: it ends in every way, and no post is lost, and every gap is on record."""
 
+import asyncio
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from channels.twitter.inbox import Inbox
-from gateway.demo.x import OPERATIONAL_DISCONNECT, Options, Refusal
-from gateway.ports import Gap
+from gateway.demo.x import OPERATIONAL_DISCONNECT, Options, Post, Refusal
+from gateway.ports import Delivery, Gap
 from tests.integration.twitter_bench import Bench, bench
 
 
@@ -207,23 +209,50 @@ async def test_a_blackout_is_noticed_by_search() -> None:
         assert gap.since <= left_out[0].created_at <= (gap.until or gap.since)
 
 
+def two_hours_of_stream(b: Bench, now: datetime) -> list[Post]:
+    """The stream was up for two hours by its own word; returns 250 posts of half an hour that only search knows."""
+    milliseconds = int(now.timestamp() * 1000)
+    b.store.values = {
+        "alive": str(milliseconds),
+        "stream_since": str(milliseconds - 7_200_000),
+        "accounted": str(milliseconds - 3_600_000),
+        "search": f'{{"id":{_id_at(now - timedelta(hours=1))},"until":{milliseconds - 3_600_000}}}',
+    }
+    return [b.post(str(n), at=now - timedelta(minutes=40) + timedelta(seconds=7.2 * n)) for n in range(250)]
+
+
 async def test_half_an_hour_of_silence_is_one_gap_with_all_its_posts() -> None:
-    """The stream was up for two hours by its own word; 250 posts of half an hour come by search alone."""
+    """However many pages and deliveries show it."""
     async with bench(start=False) as b:
-        now = datetime.now(UTC)
-        milliseconds = int(now.timestamp() * 1000)
-        b.store.values = {
-            "alive": str(milliseconds),
-            "stream_since": str(milliseconds - 7_200_000),
-            "search": f'{{"id":{_id_at(now - timedelta(hours=1))},"until":{milliseconds - 3_600_000}}}',
-        }
-        posts = [b.post(str(n), at=now - timedelta(minutes=40) + timedelta(seconds=7.2 * n)) for n in range(250)]
+        posts = two_hours_of_stream(b, datetime.now(UTC))
         await b.start()
         await b.arrived(*posts)
         gaps = await b.recovered(2)
         assert [gap.found for gap in gaps] == [250, 0]
         assert gaps[0].reason == "The stream was up and did not bring 250 posts that search found."
         assert (gaps[0].since, gaps[0].until) == (posts[0].created_at, posts[-1].created_at)
+
+
+async def test_what_a_search_brought_before_a_kill_is_counted_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Posts are committed and the process dies before the release: they are no longer new, and counted all the same."""
+    async with bench(start=False, read_limit=60) as b:
+        posts = two_hours_of_stream(b, datetime.now(UTC))
+        release = b.channel.release
+
+        async def until_the_second(delivery: Delivery, new: Collection[str]) -> None:
+            if b.deliveries > 2:
+                await asyncio.Event().wait()
+            await release(delivery, new)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(b.channel, "release", until_the_second)
+            await b.start()
+            await b.until(lambda: b.deliveries == 3, "three deliveries to be committed, the third not released")
+            await b.stop(kill=True)
+        await b.start()
+        await b.arrived(*posts)
+        gaps = await b.recovered(2)
+        assert sum(gap.found for gap in gaps) == len(posts)
 
 
 async def test_an_overflow_lets_go_of_the_stream_until_there_is_room() -> None:

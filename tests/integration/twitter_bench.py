@@ -3,15 +3,17 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from channels.twitter.backoff import Pace
 from channels.twitter.channel import TwitterChannel
 from channels.twitter.inbox import Inbox
 from channels.twitter.settings import TwitterSettings
+from gateway.clock import to_milliseconds
 from gateway.demo.x import Credentials, Options, Post, XSimulator
 from gateway.errors import StoreUnavailable
+from gateway.identifiers import first_uuid7, uuid7
 from gateway.ports import Delivery, Gap, Health, Kept, KeptFile, RawMessage
 from gateway.store.files import FileFolder
 from tests.conftest import DEADLINE, eventually
@@ -41,7 +43,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self.values: dict[str, str] = {}
         self.book: dict[tuple[str, datetime], Gap] = {}
-        self.custody: dict[str, RawMessage] = {}
+        self.custody: list[Kept] = []
         self.files = FileFolder("/nowhere")
         self.failures = 0
         self.error: Callable[[], Exception] = lambda: StoreUnavailable("The store in memory does not answer.")
@@ -50,23 +52,19 @@ class MemoryStore:
         self._call()
         return self.values.get(name)
 
-    async def save(self, values: Mapping[str, str]) -> None:
+    async def save(self, values: Mapping[str, str], gaps: Sequence[Gap] = ()) -> None:
         self._call()
         self.values.update(values)
+        self.book.update({(gap.path, gap.since): gap for gap in gaps})
 
     async def gaps(self) -> tuple[Gap, ...]:
         self._call()
         return tuple(gap for gap in self.all_gaps() if gap.state in ("open", "closed"))
 
-    async def record_gaps(self, gaps: Sequence[Gap]) -> None:
-        self._call()
-        self.book.update({(gap.path, gap.since): gap for gap in gaps})
-
     async def kept(self, since: datetime, after: str, limit: int) -> tuple[Kept, ...]:
-        del since
         self._call()
-        ids = sorted(name for name in self.custody if name > after)[:limit]
-        return tuple(Kept(name, name, self.custody[name].raw, datetime.now().astimezone()) for name in ids)
+        bound = max(after, first_uuid7(to_milliseconds(since)))
+        return tuple([row for row in self.custody if row.id > bound][:limit])
 
     async def keep_file(self, pieces: AsyncIterator[bytes]) -> KeptFile:
         return await self.files.keep(pieces)
@@ -143,9 +141,12 @@ class Bench:
         """Takes one delivery into custody and releases it."""
         new = [message for message in delivery.messages if message.external_id not in self.received]
         self.received |= {message.external_id: message for message in new}
-        self.store.custody |= {message.external_id: message for message in new}
+        self.store.custody += [Kept(uuid7(), each.external_id, each.raw, datetime.now(UTC)) for each in new]
         self.deliveries += bool(delivery.messages)
         await self.channel.release(delivery, frozenset(message.external_id for message in new))
+        released = to_milliseconds(datetime.now(UTC))
+        while to_milliseconds(datetime.now(UTC)) <= released + 1:  # a commit takes longer than a millisecond
+            await asyncio.sleep(0)
 
     def post(self, text: str = "Jalan rusak", author: str = "warga_0001", **details: Any) -> Post:
         """A citizen posts a report."""

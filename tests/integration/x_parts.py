@@ -53,16 +53,14 @@ class MemoryStore:
         self._check()
         return self.values.get(name)
 
-    async def save(self, values: Mapping[str, str]) -> None:
+    async def save(self, values: Mapping[str, str], gaps: Sequence[Gap] = ()) -> None:
+        del gaps
         self._check()
         self.values |= values
         self.saved.append(values)
 
     async def gaps(self) -> tuple[Gap, ...]:
         return ()
-
-    async def record_gaps(self, gaps: Sequence[Gap]) -> None:
-        raise NotImplementedError
 
     async def kept(self, since: datetime, after: str, limit: int) -> tuple[Kept, ...]:
         self._check()

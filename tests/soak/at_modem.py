@@ -22,17 +22,21 @@ from tests.services import ServiceError, wait_until
 from tests.simulators import tpdu
 from tests.simulators.modem import SUBMIT, Fault, Modem
 from tests.soak import watch
-from tests.soak.citizens import Sms, citizens
+from tests.soak.citizens import Sms, citizens, sms_figures
 from tests.soak.conclusion import conclude
-from tests.soak.dummy_phone import House, house
+from tests.soak.dummy_phone import CHANNEL, House, house
 from tests.soak.faults import Fault as Strike
 from tests.soak.faults import FaultThread, settle
-from tests.soak.process import GatewayProcess
+from tests.soak.process import GatewayProcess, Section
 from tests.soak.verdict import Verdict
 
 SLOTS = 10
 TIMEOUT = 6.0
 """The channel's deadline for one call; a hang of the modem is longer."""
+
+_CHANNEL: Section = {
+    "type": "sms", "number": "1708", "connection": "at115200", "model": "at", "timeout": TIMEOUT, "poll_seconds": 1.0,
+}  # fmt: skip
 
 _RECOVERY_SECONDS = 240.0
 """One hang in the middle of a send is waited out for a minute, and a kill may come on top."""
@@ -110,10 +114,9 @@ def run(plan: Plan, house: House) -> Verdict:
             house.folder,
             store_url=house.store_url,
             queue_url=house.broker.url,
-            device=modem.path,
-            channel={"connection": "at115200", "model": "at", "timeout": TIMEOUT, "poll_seconds": 1.0},
+            channels={CHANNEL: {**_CHANNEL, "device": modem.path}},
             answers=plan.answers,
-            watched=plan.watched,
+            module=watch.watched(house.folder) if plan.watched else None,
         )
         air = Air(modem)
         try:
@@ -151,11 +154,11 @@ def _run(plan: Plan, house: House, modem: Modem, gateway: GatewayProcess, air: A
     gateway.wait_up()
     wait_until(lambda: _is_done(modem, gateway), "SIM and outbox to be empty", plan.drain_seconds)
     figures["seconds in all"] = round(time.monotonic() - begin, 1)
-    verdict = conclude(gateway, house.broker, fed)
-    verdict.figures |= {**figures, **_modem_figures(modem)}
+    verdict = conclude(gateway, house.broker, [sms.report for sms in fed])
+    verdict.figures = {**sms_figures(fed), **verdict.figures, **figures, **_modem_figures(modem)}
     judge_answers(verdict, modem)
     if plan.watched:
-        seen = watch.read_watch(gateway.watch_file)
+        seen = watch.read_watch(house.folder / watch.FILE)
         verdict.figures |= seen.figures()
         verdict.add("callbacks over 100 ms", seen.too_long)
     return verdict

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from random import Random
 
 from tests.simulators import tpdu
 from tests.simulators.tpdu import UserData
+from tests.soak.verdict import Expected
 
-TOKEN = re.compile(r"Z[BCDFGHJKLMNPQRSTVWX]{5}Z")
 _LETTERS = "BCDFGHJKLMNPQRSTVWX"
 _WORDS = """
     jalan berlubang depan pasar desa lampu padam sekolah jembatan rusak sawah kering irigasi jebol sampah menumpuk
@@ -39,6 +38,20 @@ class Sms:
     sent_at: datetime
     parts: tuple[UserData, ...]
 
+    @property
+    def report(self) -> Expected:
+        """The report that it has to become."""
+        return Expected((self.token,), self.sender, self.expected)
+
+
+def sms_figures(fed: Sequence[Sms]) -> dict[str, object]:
+    """How much was fed, for the verdict."""
+    return {
+        "messages fed": len(fed),
+        "of them in parts": sum(len(sms.parts) > 1 for sms in fed),
+        "SMS fed": sum(len(sms.parts) for sms in fed),
+    }
+
 
 def token_of(number: int) -> str:
     """A word that no other message holds and that looks like neither a number nor a keyword."""
@@ -55,7 +68,7 @@ def citizens(count: int, random: Random, *, senders: int | None = None) -> Itera
     references: defaultdict[str, int] = defaultdict(lambda: random.randrange(256))
     for number in range(count):
         sender = f"+6281100{random.randrange(pool):06d}"
-        expected = _text(token_of(number), random, long=random.random() < 0.2)
+        expected = invented_text(token_of(number), random, long=random.random() < 0.2)
         # The bare service word is all that the gateway takes off a citizen's text; the colon says that it is no verb.
         text = f"LAPOR: {expected}" if random.random() < 0.25 else expected
         references[sender] = (references[sender] + 1) % 256
@@ -64,7 +77,8 @@ def citizens(count: int, random: Random, *, senders: int | None = None) -> Itera
                   parts=_parts(text, references[sender], random))  # fmt: skip
 
 
-def _text(token: str, random: Random, *, long: bool) -> str:
+def invented_text(token: str, random: Random, *, long: bool = False) -> str:
+    """A citizen's words, with the token at their beginning and at their end."""
     words = random.choices(_WORDS, k=random.randrange(40, 90) if long else random.randrange(4, 9))
     if random.random() < 0.2:
         words.insert(random.randrange(1, len(words)), random.choice(_EMOJI))

@@ -19,18 +19,21 @@ from tests.services import wait_until
 from tests.services.postgresql import PostgreSQL
 from tests.services.rabbitmq import RabbitMQ
 from tests.soak import watch
-from tests.soak.citizens import citizens
+from tests.soak.citizens import citizens, sms_figures
 from tests.soak.conclusion import conclude
 from tests.soak.faults import FaultThread, broker_faults, database_faults, settle
 from tests.soak.feed import DummyPhone, Feeder
 from tests.soak.process import GatewayProcess, Section
 from tests.soak.verdict import Verdict
 
+CHANNEL = "sms-1708"
 _START_SECONDS = 2.5
 """What a gateway needs about until the first message leaves the phone; only spreads the feeding."""
 
 _WORK_SECONDS = 20.0
-_CHANNEL: Section = {"connection": "none", "model": "dummy", "poll_seconds": 0.3}
+_CHANNEL: Section = {
+    "type": "sms", "number": "1708", "connection": "none", "model": "dummy", "poll_seconds": 0.3,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -88,9 +91,8 @@ def run(plan: Plan, house: House) -> Verdict:
         house.folder,
         store_url=house.store_url,
         queue_url=house.broker.url,
-        device=str(phone.folder),
-        channel=_CHANNEL,
-        watched=plan.watched,
+        channels={CHANNEL: {**_CHANNEL, "device": str(phone.folder)}},
+        module=watch.watched(house.folder) if plan.watched else None,
     )
     try:
         return _run(plan, house, phone, gateway)
@@ -125,10 +127,10 @@ def _run(plan: Plan, house: House, phone: DummyPhone, gateway: GatewayProcess) -
     gateway.wait_up()
     wait_until(lambda: not phone.waiting() and gateway.is_idle(), "phone and outbox to be empty", plan.drain_seconds)
     figures["seconds in all"] = round(time.monotonic() - begin, 1)
-    verdict = conclude(gateway, house.broker, fed)
-    verdict.figures |= figures
+    verdict = conclude(gateway, house.broker, [sms.report for sms in fed])
+    verdict.figures = {**sms_figures(fed), **verdict.figures, **figures}
     if plan.watched:
-        verdict.figures |= watch.read_watch(gateway.watch_file).figures()
+        verdict.figures |= watch.read_watch(house.folder / watch.FILE).figures()
     return verdict
 
 

@@ -10,13 +10,12 @@ import sys
 import urllib.request
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tests.services import HOST, free_port, wait_until
-from tests.soak import watch
 
-CHANNEL = "sms-1708"
 UP_SECONDS = 60.0
 STOP_SECONDS = 60.0
 _HTTP_SECONDS = 10.0
@@ -34,17 +33,24 @@ Section = Mapping[str, str | float | bool]
 _IMPATIENT: Section = {"publish_timeout": 4.0, "connect_timeout": 5.0, "heartbeat": 5, "retry_cap": 2.0}
 
 
+@dataclass(frozen=True)
+class Module:
+    """A module of the soaks that runs ``lapor-gateway`` in its own way, and what it is told by its environment."""
+
+    name: str
+    environment: Mapping[str, str]
+
+
 class GatewayProcess:
-    """One ``lapor-gateway run`` after the other, on the same settings, store and phone.
+    """One ``lapor-gateway run`` after the other, on the same settings, store and source.
 
     Args:
-        folder: Where settings, log and the watch's files go.
+        folder: Where settings and log go.
         store_url: The database.
         queue_url: The broker.
-        device: The phone's device or folder.
-        channel: Further settings of the SMS channel.
+        channels: The channels' sections, by their names.
         answers: Whether citizens are answered.
-        watched: Whether the run module that measures the event loop is used (see `watched_gateway`).
+        module: Run instead of ``lapor-gateway`` itself: one that measures the event loop, or shortens X's pauses.
     """
 
     def __init__(
@@ -53,14 +59,12 @@ class GatewayProcess:
         *,
         store_url: str,
         queue_url: str,
-        device: str,
-        channel: Section,
+        channels: Mapping[str, Section],
         answers: bool = True,
-        watched: bool = False,
+        module: Module | None = None,
     ) -> None:
         self.port = free_port()
         self.log_file = folder / "gateway.log"
-        self.watch_file = folder / "watch.jsonl"
         self.starts = 0
         self._settings = folder / "gateway.toml"
         sections: dict[str, Section] = {
@@ -69,18 +73,18 @@ class GatewayProcess:
             "console": {"listen": f"{HOST}:{self.port}"},
             "answers": {"enabled": answers},
             "log": {"level": "info", "format": "json"},
-            f"channels.{CHANNEL}": {"type": "sms", "device": device, "number": "1708", **channel},
+            **{f"channels.{name}": section for name, section in channels.items()},
         }
         self._settings.write_text(_toml(sections))
-        self._watched = watched
+        self._module = module
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Starts it; returns before it is up."""
         run = ["run", "--config", str(self._settings)]
         command = [str(Path(sys.executable).with_name("lapor-gateway")), *run]
-        if self._watched:
-            command = [sys.executable, "-m", "tests.soak.watched_gateway", *run]
+        if self._module is not None:
+            command = [sys.executable, "-m", self._module.name, *run]
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-S", "-c", _TETHER, *command],
@@ -94,9 +98,9 @@ class GatewayProcess:
 
     def _environment(self) -> dict[str, str]:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("LAPOR_")}
-        if self._watched:
+        if self._module is not None:
             paths = [path for path in (environment.get("PYTHONPATH"), str(_ROOT)) if path]
-            environment |= {watch.VARIABLE: str(self.watch_file), "PYTHONPATH": os.pathsep.join(paths)}
+            environment |= {**self._module.environment, "PYTHONPATH": os.pathsep.join(paths)}
         return environment
 
     def kill(self) -> None:
@@ -133,6 +137,11 @@ class GatewayProcess:
         with suppress(OSError), urllib.request.urlopen(address, timeout=_HTTP_SECONDS) as answer:
             return str(answer.read().decode())
         return None
+
+    def channel(self, name: str) -> dict[str, Any] | None:
+        """What the console says of a channel; None while it says nothing."""
+        listed = json.loads(self.ask("/api/v1/channels") or '{"items": []}')["items"]
+        return next((each for each in listed if each["name"] == name), None)
 
     def count_in_state(self, state: str) -> int | None:
         """How many messages are in a state, 500 at most; None while the console does not answer."""

@@ -9,8 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.soak.process import Module
+
 VARIABLE = "SOAK_WATCH_FILE"
 """Names the file to the process that is watched; read by `watched_gateway` alone."""
+
+FILE = "watch.jsonl"
 
 LIMIT_MS = 100.0
 _SHOWN = 8
@@ -44,6 +48,11 @@ class Watch:
         """For the table: how much was seen, and the worst."""
         worst = {f"slow callback {place}": shown(each) for place, each in enumerate(self.slow[:_SHOWN], start=1)}
         return {"callbacks measured": self.callbacks, **worst}
+
+
+def watched(folder: Path) -> Module:
+    """Runs the gateway with the watch, which writes into this folder."""
+    return Module("tests.soak.watched_gateway", {VARIABLE: str(folder / FILE)})
 
 
 def read_watch(file: Path) -> Watch:

@@ -10,7 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from gateway.stages.handover import Handover
+from gateway.stages.handover import BATCH_BYTES, Handover
 from tests.fakes import FakeClock
 
 CAPACITY = 5
@@ -188,6 +188,26 @@ async def test_a_read_that_is_cancelled_loses_nothing(rows: Rows, handover: Hand
     with pytest.raises(asyncio.CancelledError):
         await taker
     assert ids(await handover.take(4)) == ["1"]
+
+
+async def test_a_batch_is_no_heavier_than_it_may_be(rows: Rows, clock: FakeClock) -> None:
+    """A few heavy items fill a batch; the one that makes it heavy is its last."""
+    third = BATCH_BYTES // 3 + 1
+    handover = Handover[Row](rows.read, CAPACITY, clock, lambda _row: third)
+    assert await handover.take(10) == []
+    handover.offer(rows.commit("1", "2", "3", "4"))
+    assert [row.id for row in await handover.take(10)] == ["1", "2", "3"]
+    assert [row.id for row in await handover.take(10)] == ["4"]
+
+
+async def test_memory_holds_no_more_bytes_than_it_may(rows: Rows, clock: FakeClock) -> None:
+    """Beyond four batches' bytes the database holds what waits."""
+    handover = Handover[Row](rows.read, 100, clock, lambda _row: BATCH_BYTES)
+    assert await handover.take(10) == []
+    reads = rows.reads
+    handover.offer(rows.commit("1", "2", "3", "4", "5"))
+    assert len(await handover.take(10)) == 5
+    assert rows.reads == reads + 1
 
 
 class Interleavings(RuleBasedStateMachine):

@@ -5,12 +5,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from channels.twitter.condition import Path, judge
-from channels.twitter.gaps import Coverage, GapBook, Silence
+from channels.twitter.gaps import MOST_SPANS, Coverage, GapBook, Silence
 from gateway.errors import ChannelUnavailable, NeedsOperator, StoreUnavailable
 from gateway.ports import Gap
 from tests.integration.twitter_bench import MemoryStore
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
+
+
+NEAR = timedelta(minutes=5)
 
 
 def at(minutes: float) -> datetime:
@@ -119,16 +122,24 @@ async def test_another_life_knows_what_is_not_settled() -> None:
     assert again.open_since("stream") == at(0)
 
 
-def test_silence_is_one_gap_however_many_pages_show_it() -> None:
+def test_a_silence_is_one_gap_however_many_pages_show_it() -> None:
     silence = Silence()
-    assert silence.gap() is None
-    silence.add([at(5), at(3)])
+    assert silence.gaps() == []
+    silence.add([at(5), at(3)], NEAR)
     silence = Silence.load(silence.dump())
-    silence.add([at(1)])
-    gap = silence.gap()
-    assert gap is not None
+    silence.add([at(1)], NEAR)
+    (gap,) = silence.gaps()
     assert (gap.since, gap.until, gap.found, gap.state) == (at(1), at(5), 3, "recovered")
-    assert Silence.load(None).gap() is None
+    assert Silence.load(None).gaps() == []
+
+
+def test_two_silences_are_two_gaps_with_what_was_delivered_between_them() -> None:
+    silence = Silence()
+    silence.add([at(100), at(1), at(102), at(2)], NEAR)
+    assert [(gap.since, gap.until, gap.found) for gap in silence.gaps()] == [(at(1), at(2), 2), (at(100), at(102), 2)]
+    silence.add([at(n * 100) for n in range(2, 2 * MOST_SPANS)], NEAR)
+    assert len(silence.gaps()) == MOST_SPANS
+    assert sum(gap.found for gap in silence.gaps()) == 2 * MOST_SPANS + 2
 
 
 def path(why: Exception | None, since: float = 0.0) -> Path:
