@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint lock services bench memory soak soak-modem soak-x rate-x generate clean
+.PHONY: help run test lint lock services bench memory soak soak-modem soak-x rate-x fuzz generate clean
 
 help: ## Show these targets.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -64,6 +64,10 @@ soak-x: $(VENV)/dev services ## 3,000 posts, twenty kills, every fault of X; on 
 
 rate-x: $(VENV)/dev services ## 250 posts a second for two minutes: nothing dropped, and how long each takes.
 	$(BIN)/python -m tests.soak.x_rate --posts-per-second 250 --seconds 120
+
+fuzz: $(VENV)/dev ## Ten minutes of broken SMS, posts and mails for the parsers; and the largest mails.
+	$(BIN)/python -m tests.fuzz.parsers --minutes 10
+	$(BIN)/python -m tests.fuzz.large
 
 memory: $(VENV)/dev services ## 200,000 messages while the broker is away: memory stays flat.
 	$(BIN)/python -m tests.soak.broker_away --messages 200000

@@ -197,6 +197,11 @@ def _in_utc(moment: datetime | None) -> datetime | None:
     return None if moment is None or moment.tzinfo is None else moment.astimezone(UTC)
 
 
+def reads_english(reporter: Reporter) -> bool:
+    """Whether a citizen is answered in English: who writes a mail in it. X's guesses about posts are no ground."""
+    return reporter.kind == "email" and reporter.language == "en"
+
+
 def receipt_text(template: str, tracking_id: str) -> str:
     """The receipt for a report."""
     return template.format(tracking_id=tracking_id)

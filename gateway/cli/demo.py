@@ -18,11 +18,11 @@ def demo(
     folder: Annotated[Path, typer.Option(help="Where the demo keeps its database, journal and phone.")] = Path(
         "var/demo"
     ),
-    pace: Annotated[float, typer.Option(min=0.05, max=500, help="SMS a second, and as many posts.")] = 1.0,
+    pace: Annotated[float, typer.Option(min=0.05, max=500, help="SMS a second, and as many posts and mails.")] = 1.0,
     seconds: Annotated[float | None, typer.Option(min=1, help="End by itself after so long.")] = None,
     seed: Annotated[int, typer.Option(help="The same seed invents the same citizens.")] = 1708,
 ) -> None:
-    """Run the gateway with everything embedded, while invented citizens text and tweet."""
+    """Run the gateway with everything embedded, while invented citizens text, tweet and write."""
     count = run_async(show(folder.resolve(), _settings_of, Plan(pace, seconds, seed)))
     typer.echo(f"{count} events are in {folder / 'intake.jsonl'}.")
 

@@ -1,4 +1,4 @@
-"""Runs the demo: everything embedded, invented citizens texting and tweeting, a page and a live table to watch."""
+"""Runs the demo: everything embedded, invented citizens who text, tweet and write, a page and a live table."""
 
 import asyncio
 import signal
@@ -15,6 +15,7 @@ from rich.live import Live
 from gateway.application import Gateway
 from gateway.console import Console
 from gateway.console.snapshot import take_snapshot
+from gateway.demo.mails import ADDRESS, keep_writing, open_maildir
 from gateway.demo.network import DummyNetwork, keep_texting
 from gateway.demo.screen import ObservedJournal, draw, line
 from gateway.demo.x import XSimulator
@@ -27,7 +28,7 @@ class Plan:
     """How the demo goes.
 
     Attributes:
-        pace: SMS a second, and as many posts.
+        pace: SMS a second, and as many posts and mails.
         seconds: How long it runs; None until Ctrl-C.
         seed: The same seed invents the same citizens.
     """
@@ -38,7 +39,7 @@ class Plan:
 
 
 def demo_table(folder: Path, x: XSimulator) -> dict[str, Any]:
-    """The demo's settings: as embedded as can be, with Gammu's own dummy phone and a simulated X."""
+    """The demo's settings: as embedded as can be, with Gammu's own dummy phone, a simulated X and a Maildir."""
     return {
         "store": {"url": f"sqlite:///{folder / 'gateway.db'}", "files": str(folder / "files")},
         "queue": {"url": f"journal:{folder / 'intake.jsonl'}"},
@@ -61,7 +62,18 @@ def demo_table(folder: Path, x: XSimulator) -> dict[str, Any]:
                 "media_hosts": [x.origin.removeprefix("http://")],
                 **asdict(x.options.credentials),
             },
+            "email": _mail_section(folder),
         },
+    }
+
+
+def _mail_section(folder: Path) -> dict[str, Any]:
+    """A Maildir that nobody answers: there is no server in the demo that would take a mail."""
+    return {
+        "type": "mail",
+        "mailbox": f"maildir:{folder / 'mail'}",
+        "address": ADDRESS,
+        "poll_seconds": 1.0,
     }
 
 
@@ -80,6 +92,7 @@ async def show(folder: Path, settings_of: Callable[[Mapping[str, Any]], Settings
     if plan.seconds is not None:
         loop.call_later(plan.seconds, stop.set)
     network = await asyncio.to_thread(DummyNetwork, folder / "phone")
+    await asyncio.to_thread(open_maildir, folder / "mail")
     async with XSimulator() as x:
         settings = settings_of(demo_table(folder, x))
         journal = ObservedJournal(settings.queue.url.removeprefix("journal:"))
@@ -88,7 +101,7 @@ async def show(folder: Path, settings_of: Callable[[Mapping[str, Any]], Settings
         try:
             await gateway.start()
             address = await console.start()
-            async with _citizens(network, x, plan):
+            async with _citizens(network, x, folder / "mail", plan):
                 await _watch(gateway, journal, address, stop)
         finally:
             await console.stop()
@@ -97,11 +110,12 @@ async def show(folder: Path, settings_of: Callable[[Mapping[str, Any]], Settings
 
 
 @asynccontextmanager
-async def _citizens(network: DummyNetwork, x: XSimulator, plan: Plan) -> AsyncIterator[None]:
+async def _citizens(network: DummyNetwork, x: XSimulator, mail: Path, plan: Plan) -> AsyncIterator[None]:
     """Invented citizens, for as long as the block lasts."""
     busy = [
         asyncio.create_task(keep_texting(network, Random(plan.seed), plan.pace)),
         asyncio.create_task(keep_posting(x.world, Random(plan.seed + 1), plan.pace)),
+        asyncio.create_task(keep_writing(mail, Random(plan.seed + 2), plan.pace)),
     ]
     try:
         yield

@@ -16,6 +16,11 @@ DEFAULT_RECEIPT = (
     "Simpan nomor ini untuk memantau tindak lanjutnya."
 )
 
+DEFAULT_RECEIPT_EN = (
+    "Thank you. We have received your report; its tracking ID is #{tracking_id}. "
+    "Please keep this number to follow what is done about it."
+)
+
 
 class Section(BaseModel, extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False):
     """A table of the settings file. Unknown keys are refused."""
@@ -154,6 +159,9 @@ class AnswerSettings(Section):
     enabled: bool = Field(default=True, description="Whether citizens are answered at all.")
     receipt: Annotated[str, AfterValidator(_names_the_tracking_id)] = Field(
         default=DEFAULT_RECEIPT, description="The receipt; {tracking_id} stands for the report's number."
+    )
+    receipt_en: Annotated[str, AfterValidator(_names_the_tracking_id)] = Field(
+        default=DEFAULT_RECEIPT_EN, description="The receipt for a mail that is written in English."
     )
     max_age_hours: float = Field(
         default=72.0, gt=0, le=720, description="Hours after which an answer that could not be sent expires."

@@ -14,6 +14,7 @@ from gateway.decisions import (
     names_core_number,
     new_report,
     newest_versions,
+    reads_english,
     receipt_text,
     same_reporter,
     sha256_of,
@@ -156,6 +157,8 @@ class BatchDecision:
         self._settle(item, decision, report.id)
         self._note_versions(item, report.id)
         if self._settings.answers.enabled and item.parsed.answerable:
+            answers = self._settings.answers
+            template = answers.receipt_en if reads_english(item.parsed.reporter) else answers.receipt
             self._writes.answers.append(
                 NewAnswer(
                     id=uuid7(),
@@ -164,7 +167,7 @@ class BatchDecision:
                     channel=item.message.channel,
                     kind="receipt",
                     recipient=item.parsed.reporter.address,
-                    text=receipt_text(self._settings.answers.receipt, tracking_id),
+                    text=receipt_text(template, tracking_id),
                 )
             )
 

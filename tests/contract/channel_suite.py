@@ -1,7 +1,7 @@
 """What every channel promises the kernel, as one suite: a channel is added by a harness that plays its source."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Final, Protocol, Self
 
 import pytest
@@ -29,6 +29,10 @@ class Source(Protocol):
 
     async def answer(self) -> OutgoingAnswer:
         """An answer to the oldest message that the source has brought."""
+        ...
+
+    async def keep(self, values: Mapping[str, str]) -> None:
+        """What a channel keeps is written into its store, if it has one."""
         ...
 
     async def held(self) -> int:
@@ -75,8 +79,13 @@ class Subject:
         while len(messages) < count:
             delivery = await self.next_delivery()
             messages += delivery.messages
-            await self.channel.release(delivery, ())
+            await self.release(delivery)
         return messages
+
+    async def release(self, delivery: Delivery) -> None:
+        """What the kernel does: it commits the messages with the channel's values, and lets the source forget them."""
+        await self.source.keep(delivery.values)
+        await self.channel.release(delivery, ())
 
     async def nothing_more(self) -> None:
         """Looks once more, and finds nothing."""
@@ -95,7 +104,7 @@ class ChannelSuite:
         delivery = await subject.next_delivery()
         assert len(delivery.messages) == 2
         assert await subject.source.held() == 2
-        await subject.channel.release(delivery, ())
+        await subject.release(delivery)
         assert await subject.source.held() == 0
         await subject.nothing_more()
 
@@ -119,7 +128,7 @@ class ChannelSuite:
         again = await subject.next_delivery()
         assert len(again.messages) == 2
         assert _ids(again.messages) == _ids(before.messages)
-        await subject.channel.release(again, ())
+        await subject.release(again)
         assert await subject.source.held() == 0
         await subject.nothing_more()
 
@@ -129,21 +138,21 @@ class ChannelSuite:
         first = await subject.next_delivery()
         second = await subject.next_delivery()
         assert _ids(first.messages) == _ids(second.messages)
-        await subject.channel.release(second, ())
+        await subject.release(second)
         assert await subject.source.held() == 0
 
     async def test_releasing_an_old_delivery_once_more_takes_nothing_newer_away(self, subject: Subject) -> None:
         """Where the source uses a place again, a late release must not hit the message that lies there now."""
         await subject.source.bring(CITIZEN, "satu")
         old = await subject.next_delivery()
-        await subject.channel.release(old, ())
+        await subject.release(old)
         await subject.source.bring(CITIZEN, "dua")
-        await subject.channel.release(old, ())
+        await subject.release(old)
         assert await subject.source.held() == 1
         fresh = await subject.next_delivery()
-        await subject.channel.release(old, ())
+        await subject.release(old)
         assert await subject.source.held() == 1
-        await subject.channel.release(fresh, ())
+        await subject.release(fresh)
         assert await subject.source.held() == 0
 
     async def test_a_backlog_comes_in_bounded_batches(self, subject: Subject) -> None:
@@ -156,14 +165,14 @@ class ChannelSuite:
             delivery = await subject.next_delivery()
             assert len(delivery.messages) <= subject.source.batch
             seen |= _ids(delivery.messages)
-            await subject.channel.release(delivery, ())
+            await subject.release(delivery)
         assert await subject.source.held() == 0
 
     async def test_an_empty_delivery_can_be_released(self, subject: Subject) -> None:
         """The kernel may release what holds nothing."""
         delivery = await subject.channel.receive()
         assert delivery.messages == ()
-        await subject.channel.release(delivery, ())
+        await subject.release(delivery)
 
     async def test_an_answer_is_sent_while_messages_are_received(self, subject: Subject) -> None:
         """Sending happens in another task, and neither waits for the other for good."""

@@ -134,16 +134,16 @@ def _exported(folder: Path, config: str, state: str) -> list[dict[str, Any]]:
 
 
 def test_the_demo_publishes_reports_that_the_commands_can_show(tmp_path: Path) -> None:
-    """A newcomer sees reports of both channels come out, and finds each with its ledger and its evidence."""
+    """A newcomer sees reports of every channel come out, and finds each with its ledger and its evidence."""
     printed = _run_demo(tmp_path)
     assert "received #" in printed
     events = [json.loads(line) for line in (tmp_path / "demo/intake.jsonl").read_text().splitlines()]
     assert len({event["id"] for event in events}) == len(events) > 5
-    assert {event["data"]["channel"] for event in events} == {"sms", "twitter"}
+    assert {event["data"]["channel"] for event in events} == {"sms", "twitter", "mail"}
     config = _settings(tmp_path, f'[store]\nurl = "sqlite:///{tmp_path}/demo/gateway.db"\n')
     messages = _exported(tmp_path, config, "processed")
     assert {message["decision"] for message in messages} == {"report", "update", "ignored"}
-    assert all(message["raw"] for message in messages)
+    assert all(message.get("raw") or message.get("raw_base64") for message in messages)
     # The oldest: what came in the last moment may wait in the outbox for the next start.
     reported = next(message for message in reversed(messages) if message["decision"] == "report")
     shown = _lapor("messages", "show", reported["id"], "--config", config, folder=tmp_path)
@@ -165,3 +165,4 @@ def test_the_demo_publishes_reports_that_the_commands_can_show(tmp_path: Path) -
     channels = _lapor("channels", "--config", config, folder=tmp_path)
     assert "sms-1708" in channels.stdout
     assert "twitter" in channels.stdout
+    assert "email" in channels.stdout

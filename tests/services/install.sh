@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs the servers that the tests run privately: RabbitMQ and PostgreSQL, from the system's own packages.
-# Needs no terminal. Says nothing much when both are there. Ends with 1 and a reason when it cannot install.
+# Installs the servers that the tests run privately: RabbitMQ, PostgreSQL and Dovecot, from the system's own packages.
+# Needs no terminal. Says nothing much when all are there. Ends with 1 and a reason when it cannot install.
 set -eu
 
 say() { printf '%s\n' "install.sh: $*"; }
@@ -18,9 +18,15 @@ have_postgresql() {
     command -v initdb >/dev/null 2>&1
 }
 
+# Debian keeps Dovecot's own programs off PATH; the imap one comes with dovecot-imapd, the others with dovecot-core.
+have_dovecot() {
+    [ -x /usr/lib/dovecot/imap ] && { [ -x /usr/sbin/dovecot ] || command -v dovecot >/dev/null 2>&1; }
+}
+
 missing_packages() {
     have_rabbitmq || printf 'rabbitmq-server '
     have_postgresql || printf 'postgresql '
+    have_dovecot || printf 'dovecot-imapd '
 }
 
 as_root() {
@@ -48,14 +54,24 @@ known_to_apt() {
     done
 }
 
+# Dovecot waits on a socket of systemd's, too; the others' services are called as their packages.
+services_of() {
+    for package in $1; do
+        case $package in
+            dovecot-imapd) printf 'dovecot.service dovecot.socket ' ;;
+            *) printf '%s.service ' "$package" ;;
+        esac
+    done
+}
+
 # The tests start private servers of their own; the packages' would only take memory. The mask lies in /run
 # and is taken away again, so nothing of the machine's own policy is changed.
 mask_services() {
     masked=
     if [ ! -d /run/systemd/system ]; then return 0; fi
-    for package in $wanted; do
-        if as_root systemctl mask --runtime --quiet "$package.service"; then
-            masked="$masked $package.service"
+    for service in $(services_of "$wanted"); do
+        if as_root systemctl mask --runtime --quiet "$service"; then
+            masked="$masked $service"
         fi
     done
 }
@@ -89,7 +105,7 @@ install_packages() {
     known_to_apt || fail "apt knows no package for: $wanted"
     say "installing: $wanted"
     say "their own services are not needed, and are kept from starting now where the system allows;" \
-        "to keep them off at the next boot too: systemctl disable $wanted"
+        "to keep them off at the next boot too: systemctl disable $(services_of "$wanted")"
     mask_services
     trap unmask_services EXIT
     trap 'exit 1' HUP INT TERM
@@ -102,7 +118,7 @@ install_packages() {
 wanted=$(missing_packages)
 wanted=${wanted% }
 if [ -z "$wanted" ]; then
-    say "RabbitMQ and PostgreSQL are here"
+    say "RabbitMQ, PostgreSQL and Dovecot are here"
     exit 0
 fi
 command -v apt-get >/dev/null 2>&1 ||

@@ -100,12 +100,14 @@ def expected_reports(matters: Sequence[Matter], ledger: Ledger) -> list[Expected
 
 
 def came_first(matter: Matter, ledger: Ledger) -> bool:
-    """Whether an addition was taken in before what it adds to."""
+    """Whether an addition was taken in before what it adds to, and decided before it: in one batch it would join it."""
     if matter.addition is None:
         return False
-    begun = [ledger.messages[post.id].id for post in matter.posts if post.id in ledger.messages]
+    begun = [ledger.messages[post.id] for post in matter.posts if post.id in ledger.messages]
     added = ledger.messages.get(matter.addition.id)
-    return added is not None and bool(begun) and added.id < min(begun)
+    if added is None or not begun or added.id > min(stored.id for stored in begun):
+        return False
+    return added.report_id is None or added.report_id not in {stored.report_id for stored in begun}
 
 
 def judge_custody(verdict: Verdict, matters: Sequence[Matter], ledger: Ledger, malformed: Collection[str]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway.decisions import Identity, new_report, receipt_text, sha256_of, verdict
+from gateway.decisions import Identity, new_report, reads_english, receipt_text, sha256_of, verdict
 from gateway.model import SCHEMA_VERSION, Attachment, Keyword, Location, Parts, Reporter
 from gateway.parsing import Parsed
 from gateway.settings.model import DEFAULT_RECEIPT
@@ -100,3 +100,12 @@ def test_the_receipt_names_the_tracking_id() -> None:
 def test_the_hash_is_over_all_parts_in_order() -> None:
     """As if they were one."""
     assert sha256_of([b"a", b"b"]) == hashlib.sha256(b"ab").hexdigest() != sha256_of([b"b", b"a"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "language", "expected"),
+    [("email", "en", True), ("email", "id", False), ("email", None, False), ("x", "en", False), ("phone", "en", False)],
+)
+def test_only_an_english_mail_is_answered_in_english(kind: Any, language: str | None, *, expected: bool) -> None:
+    """Everybody else reads Indonesian."""
+    assert reads_english(Reporter(address="a", kind=kind, language=language)) is expected
