@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint lock services bench memory soak soak-modem soak-x rate-x fuzz generate clean
+.PHONY: help run test lint lock services bench memory soak soak-modem soak-x rate-x soak-mail drain-mail fuzz generate clean
 
 help: ## Show these targets.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -23,7 +23,7 @@ run: $(VENV)/run ## Install from the lock and start the demo.
 	$(BIN)/lapor-gateway demo
 
 test: $(VENV)/dev services ## Install what the tests need, and pass them.
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/dev ## Ruff, strict types, import rules, generated files, the other file formats.
 	$(BIN)/ruff check .
@@ -64,6 +64,13 @@ soak-x: $(VENV)/dev services ## 3,000 posts, twenty kills, every fault of X; on 
 
 rate-x: $(VENV)/dev services ## 250 posts a second for two minutes: nothing dropped, and how long each takes.
 	$(BIN)/python -m tests.soak.x_rate --posts-per-second 250 --seconds 120
+
+soak-mail: $(VENV)/dev services ## 2,000 mails, fifteen kills, Dovecot killed, frozen and renumbered; on SQLite and PostgreSQL.
+	$(BIN)/python -m tests.soak.mail --mails 2000 --kills 15 --store sqlite --broker-faults
+	$(BIN)/python -m tests.soak.mail --mails 2000 --kills 15 --store postgresql --broker-faults
+
+drain-mail: $(VENV)/dev services ## A mailbox of 20,000 mails: how fast it is drained, and what the limit is.
+	$(BIN)/python -m tests.soak.mail_drain --mails 20000
 
 fuzz: $(VENV)/dev ## Ten minutes of broken SMS, posts and mails for the parsers; and the largest mails.
 	$(BIN)/python -m tests.fuzz.parsers --minutes 10

@@ -73,11 +73,20 @@ class ChannelRunner:
                 await health
 
     async def _run_once(self) -> None:
+        """Runs the channel in a task of its own: a task group can lose a cancellation that comes with an error."""
+        work = asyncio.create_task(self._acquire_and_run())
         try:
-            lease = await self._acquire() if self._section.plugin.one_reader else None
-            await self._run_held(lease)
-        except* Exception as group:  # noqa: BLE001 - whatever a channel does, it is opened anew
-            self._fail(group)
+            await asyncio.wait({work})
+        finally:
+            work.cancel()
+            await asyncio.wait({work})
+        error = None if work.cancelled() else work.exception()
+        if error is not None:
+            self._fail(error)  # whatever a channel does, it is opened anew
+
+    async def _acquire_and_run(self) -> None:
+        lease = await self._acquire() if self._section.plugin.one_reader else None
+        await self._run_held(lease)
 
     async def _run_held(self, lease: Lease | None) -> None:
         state = StoredChannel(self._store, self._name, lease)
@@ -146,8 +155,7 @@ class ChannelRunner:
             self._show(await channel.health())
             await asyncio.sleep(HEALTH_SECONDS / 5)
 
-    def _fail(self, group: BaseExceptionGroup[Exception]) -> None:
-        error: BaseException = group
+    def _fail(self, error: BaseException) -> None:
         while isinstance(error, BaseExceptionGroup):
             error = error.exceptions[0]
         if isinstance(error, Exception):

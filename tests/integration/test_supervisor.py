@@ -10,9 +10,10 @@ from gateway import supervisor
 from gateway.application import Gateway
 from gateway.clock import SystemClock
 from gateway.errors import NeedsOperator
+from gateway.ports import Delivery
 from gateway.settings.model import ChannelSection
 from gateway.stages.loop import Backoff
-from tests.conftest import eventually
+from tests.conftest import DEADLINE, eventually
 from tests.fakes import FakeChannels, FakeSettings, RecordingPublisher, fake_message, unavailable
 from tests.integration.kernel import PARSERS, settings_for
 
@@ -117,3 +118,31 @@ async def test_stopping_waits_for_what_the_queue_has_in_hand(sqlite_url: str) ->
     await eventually(lambda: "publish 1" in second.board.conditions or bool(again.tried), "the outbox to be looked at")
     await second.stop()
     assert again.tried == []
+
+
+async def test_an_error_at_the_moment_of_the_stop_does_not_keep_the_channel_running(
+    store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever a channel raises when it is told to end: it ends, and is not opened anew."""
+    channels = FakeChannels()
+    source = channels.create("fake-1", FakeSettings())
+
+    async def fails_when_cancelled() -> Delivery:
+        source.calls.append("receive")
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError as error:
+            raise ConnectionError from error
+        raise AssertionError
+
+    monkeypatch.setattr(source, "receive", fails_when_cancelled)
+    section = ChannelSection("fake-1", channels.plugin(), FakeSettings())
+    gateway = Gateway(settings_for(store_url, channels=[section]), publisher=RecordingPublisher(), parsers=PARSERS)
+    await gateway.start()
+    await eventually(lambda: "receive" in source.calls, "the channel to receive")
+    (running,) = [task for task in gateway._tasks if task.get_name() == "channel fake-1"]  # noqa: SLF001
+    running.cancel()
+    done, _ = await asyncio.wait({running}, timeout=DEADLINE)
+    assert done == {running}
+    assert source.calls.count("open") == 1
+    await gateway.stop()
