@@ -75,7 +75,11 @@ def parse(raws: Sequence[bytes | None], profile: Profile, /) -> Parsed:
         not_a_report=reason,
         reply_to=None if delivery is not None else mail_headers.answered(mail),
         files=letter.files.octets,
-        answerable=reason is None and mail_kinds.may_answer(author.address),
+        answerable=(
+            reason is None
+            and mail_kinds.may_answer(author.address)
+            and not (_is_reply(mail, subject) and _has_no_own_words(letter))
+        ),
         delivery=delivery,
     )
 
@@ -122,6 +126,14 @@ def _without_prefixes(subject: str) -> str:
 
 def _is_empty(letter: _Letter) -> bool:
     return citizen_text.is_blank(letter.text) and not letter.files.listed and not letter.files.left_out
+
+
+def _has_no_own_words(letter: _Letter) -> bool:
+    """Whether there is nothing but the subject, or what is quoted: so robots answer that bear no other mark of one."""
+    if letter.files.listed or letter.files.left_out:
+        return False
+    lines = [line for line in letter.text.split("\n") if line.strip()]
+    return letter.text == letter.title or all(line.startswith(">") for line in lines)
 
 
 def _with_notes(text: str, mail: Part, files: Files) -> str:

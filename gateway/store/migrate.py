@@ -62,7 +62,7 @@ async def ensure_schema(store: Store) -> None:
         await migrate(store)
         return
     await asyncio.to_thread(_refuse_unknown, found, config)
-    if found != _head(config):
+    if found != await asyncio.to_thread(_head, config):
         message = f"store.url: the database has the older schema {found}: run `lapor-gateway migrate` once, then start."
         raise SchemaMismatch(message)
 

@@ -242,3 +242,19 @@ def test_spoilt_mails(name: str, changes: list[tuple[float, bytes, int]]) -> Non
         at = int(where * len(raw))
         raw = raw[:at] + piece + raw[at + length :]
     check(raw)
+
+
+@pytest.mark.parametrize(
+    ("subject", "body", "answerable"),
+    [
+        ("Re: Laporan Anda kami terima", "", False),
+        ("Bls: Laporan Anda kami terima", "> Jalan di depan sekolah berlubang\r\n", False),
+        ("Re: Laporan Anda kami terima", "Belum ada petugas yang datang.\r\n", True),
+        ("Jalan rusak di Desa Sukamaju", "", True),
+    ],
+)
+def test_a_reply_without_words_of_its_own_is_not_answered(subject: str, body: str, *, answerable: bool) -> None:
+    """Robots answer like that, and bear no other mark; whoever writes a first mail in its subject is no robot."""
+    raw = f"From: Warga <warga@example.org>\r\nSubject: {subject}\r\nMessage-ID: <a@example.org>\r\n\r\n{body}"
+    parsed = mail.parse([raw.encode()], PROFILE)
+    assert (parsed.not_a_report, parsed.answerable) == (None, answerable)
