@@ -4,10 +4,13 @@ import asyncio
 import gc
 import signal
 import sys
+from collections.abc import Mapping
 
 from gateway.application import Gateway
 from gateway.cli.common import ConfigOption, run_async, settings_from
 from gateway.console import Console
+from gateway.parsing import Parser
+from gateway.plugins import parsers as installed_parsers
 from gateway.preflight import missing, refuse_hopeless
 from gateway.settings import Settings
 from gateway.telemetry import Log, configure_logging, logger
@@ -17,11 +20,16 @@ def run(config: ConfigOption = None) -> None:
     """Run the gateway until SIGTERM or Ctrl-C."""
     settings = settings_from(config)
     configure_logging(settings.log.level, settings.log.format)
-    run_async(serve(settings))
+    run_async(serve(settings, installed_parsers()))
 
 
-async def serve(settings: Settings) -> None:
-    """Starts a gateway with its console, and stops it in order when the process is asked to end."""
+async def serve(settings: Settings, parsers: Mapping[str, Parser]) -> None:
+    """Starts a gateway with its console, and stops it in order when the process is asked to end.
+
+    Args:
+        settings: The validated settings.
+        parsers: By channel type; loaded before, since that takes longer than a callback may.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for wanted in (signal.SIGTERM, signal.SIGINT):
@@ -31,7 +39,7 @@ async def serve(settings: Settings) -> None:
         problem = missing(section)
         if problem is not None:
             logger.warning(Log.CHANNEL_STATE, channel=section.name, state="down", reason=str(problem))
-    gateway = Gateway(settings)
+    gateway = Gateway(settings, parsers=parsers)
     console = Console(gateway)
     try:
         await gateway.start()

@@ -8,13 +8,13 @@ import asyncio
 import fcntl
 import os
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import psycopg
-from sqlalchemy import event, text
+from sqlalchemy import Connection, Engine, NullPool, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DataError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -36,6 +36,15 @@ _SQLITE_PRAGMAS: Final = (
     "PRAGMA cache_size=-65536",  # 64 MiB: the indexes of a busy month stay in memory
     "PRAGMA wal_autocheckpoint=4000",  # 16 MiB: fewer, larger writes into the database file
 )
+
+
+_POSTGRESQL_ARGUMENTS: Final = {
+    "connect_timeout": 10,
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "tcp_user_timeout": 30_000,
+}
+T = TypeVar("T")
 
 
 class Store:
@@ -122,6 +131,34 @@ class Store:
                 raise
             raise translated from error
 
+    async def write_in_thread(self, work: Callable[[Connection], T]) -> T:
+        """One transaction in a thread of its own, for work that would hold the event loop up.
+
+        Raises:
+            StoreUnavailable: The database does not answer.
+            StoreFull: There is no room left.
+        """
+        async with self._writing:
+            try:
+                return await asyncio.to_thread(self._work_alone, work)
+            except (DBAPIError, OSError) as error:
+                translated = translate(error)
+                if translated is None:
+                    raise
+                raise translated from error
+
+    def _work_alone(self, work: Callable[[Connection], T]) -> T:
+        driver = "sqlite" if self.is_sqlite else "postgresql+psycopg"
+        arguments = {} if self.is_sqlite else _POSTGRESQL_ARGUMENTS
+        engine = create_engine(self.url.set(drivername=driver), poolclass=NullPool, connect_args=arguments)
+        if self.is_sqlite:
+            _prepare_sqlite(engine, writer=True)
+        try:
+            with engine.begin() as connection:
+                return work(connection)
+        finally:
+            engine.dispose()
+
     async def close(self) -> None:
         """Closes every connection, and gives an SQLite database free for another gateway."""
         for engine in {self._writer, self._reader}:
@@ -177,12 +214,7 @@ def _engine(url: URL, *, writer: bool) -> AsyncEngine:
         max_overflow=0,
         pool_timeout=30,
         pool_pre_ping=True,
-        connect_args={
-            "connect_timeout": 10,
-            "keepalives_idle": 15,
-            "keepalives_interval": 5,
-            "tcp_user_timeout": 30_000,
-        },
+        connect_args=_POSTGRESQL_ARGUMENTS,
     )
 
 
@@ -192,8 +224,12 @@ def _sqlite_engine(url: URL, *, writer: bool) -> AsyncEngine:
     except OSError as error:
         raise SettingsError("store.url", f"the folder of {url.database} cannot be made ({error.strerror})") from error
     engine = create_async_engine(url.set(drivername="sqlite+aiosqlite"), pool_size=1 if writer else 4, max_overflow=0)
+    _prepare_sqlite(engine.sync_engine, writer=writer)
+    return engine
 
-    @event.listens_for(engine.sync_engine, "connect")
+
+def _prepare_sqlite(engine: Engine, *, writer: bool) -> None:
+    @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: Any) -> None:  # noqa: ANN401 - SQLAlchemy's hook
         connection.isolation_level = None  # transactions begin where we say, not where the driver guesses
         cursor = connection.cursor()
@@ -201,9 +237,7 @@ def _sqlite_engine(url: URL, *, writer: bool) -> AsyncEngine:
             cursor.execute(pragma)
         cursor.close()
 
-    @event.listens_for(engine.sync_engine, "begin")
+    @event.listens_for(engine, "begin")
     def _begin(connection: Any) -> None:  # noqa: ANN401 - SQLAlchemy's hook
         # A writer takes the write lock at once: a lock taken in the middle could fail after the reading is done.
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writer else "BEGIN")
-
-    return engine

@@ -2,7 +2,7 @@
 
 import asyncio
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from alembic import command
 from alembic.config import Config
@@ -35,18 +35,17 @@ async def migrate(store: Store) -> tuple[str | None, str]:
     """
 
     def upgrade(connection: Connection) -> tuple[str | None, str]:
-        config = _config()
-        before, head = _revision(connection), _head(config)
-        _refuse_unknown(before, config)
+        if connection.dialect.name == "postgresql":
+            # Gateways that start at once: one makes the tables, the others wait and find them.
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+        config, before = _config(), _revision(connection)
+        head = _head_for(before)
         if before != head:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
         return before, head
 
-    async with store.write() as connection:
-        if not store.is_sqlite:  # gateways that start at once: one makes the tables, the others wait and find them
-            await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
-        return await connection.run_sync(upgrade)
+    return await store.write_in_thread(upgrade)
 
 
 async def ensure_schema(store: Store) -> None:
@@ -55,29 +54,29 @@ async def ensure_schema(store: Store) -> None:
     Raises:
         SchemaMismatch: The database is older or newer than this gateway.
     """
-    config = _config()
     async with store.read() as connection:
         found = await connection.run_sync(_revision)
     if found is None:
         await migrate(store)
-        return
-    await asyncio.to_thread(_refuse_unknown, found, config)
-    if found != await asyncio.to_thread(_head, config):
+    elif found != await asyncio.to_thread(_head_for, found):
         message = f"store.url: the database has the older schema {found}: run `lapor-gateway migrate` once, then start."
         raise SchemaMismatch(message)
 
 
-def _head(config: Config) -> str:
-    head = ScriptDirectory.from_config(config).get_current_head()
-    assert head is not None, "the package ships its migrations"  # noqa: S101
-    return head
-
-
-def _refuse_unknown(found: str | None, config: Config) -> None:
-    known: set[Any] = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+def _head_for(found: str | None) -> str:
+    """The newest revision, for a database that has one of those that this gateway knows."""
+    scripts = ScriptDirectory.from_config(_config())
+    known = {script.revision for script in scripts.walk_revisions()}
     if found is not None and found not in known:
         message = (
             f"store.url: the database has the schema {found}, which this gateway does not know: "
             "it was made by a newer one. Run that version, or another database."
         )
         raise SchemaMismatch(message)
+    return _head(scripts)
+
+
+def _head(scripts: ScriptDirectory) -> str:
+    head = scripts.get_current_head()
+    assert head is not None, "the package ships its migrations"  # noqa: S101
+    return head

@@ -105,6 +105,6 @@ async def test_withdrawn_reports_are_known_as_such_after_the_upgrade(empty_url: 
 
 async def test_an_older_schema_waits_for_the_command(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """An upgrade of the database is somebody's decision."""
-    monkeypatch.setattr("gateway.store.migrate._head", lambda _config: "9998")
+    monkeypatch.setattr("gateway.store.migrate._head", lambda _scripts: "9998")
     with pytest.raises(SchemaMismatch, match="run `lapor-gateway migrate` once"):
         await ensure_schema(store)

@@ -17,7 +17,6 @@ VARIABLE = "SOAK_WATCH_FILE"
 FILE = "watch.jsonl"
 
 LIMIT_MS = 100.0
-MAKING_TABLES = "ensure_schema"
 _SHOWN = 8
 
 
@@ -42,9 +41,8 @@ class Watch:
 
     @property
     def too_long(self) -> list[str]:
-        """The callbacks over the limit, but for those that make the tables: nothing runs beside them yet."""
-        late = [each for each in self.slow if MAKING_TABLES not in each.name]
-        return [shown(each) for each in late if each.milliseconds > LIMIT_MS]
+        """The callbacks over the limit."""
+        return [shown(each) for each in self.slow if each.milliseconds > LIMIT_MS]
 
     def figures(self) -> dict[str, object]:
         """For the table: how much was seen, and the worst."""
