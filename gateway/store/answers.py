@@ -12,6 +12,7 @@ from gateway.store.sql import insert_new
 from gateway.store.tables import answer_parts, answers, messages
 
 AnswerState = Literal["queued", "sending", "unsure", "sent", "delivered", "failed", "expired", "unknown"]
+AnswerKind = Literal["receipt", "command", "reply"]
 _NOBODY_KNOWS = "The gateway or the channel failed while this was being sent; nobody knows whether it arrived."
 _emptied = answers.c.recipient.is_(None)
 """There is nobody to tell any more: the message was withdrawn while this was being sent."""
@@ -25,13 +26,17 @@ class NewAnswer:
     message_id: str
     report_id: str | None
     channel: str
-    kind: Literal["receipt"]
+    kind: AnswerKind
     recipient: str
     text: str
+    reply_id: str = ""
+    """The id of the core's reply that it passes on."""
+    next_at: int | None = None
+    """Not sent before, in milliseconds; at once where left out."""
 
 
 async def add(connection: AsyncConnection, new: Sequence[NewAnswer], at: int) -> None:
-    """Queues answers; one of the same kind for the same message is never queued twice."""
+    """Queues answers; one of the same kind for the same message, or for the same reply, is never queued twice."""
     await connection.execute(
         insert_new(connection, answers),
         [
@@ -41,11 +46,12 @@ async def add(connection: AsyncConnection, new: Sequence[NewAnswer], at: int) ->
                 "report_id": answer.report_id,
                 "channel": answer.channel,
                 "kind": answer.kind,
+                "reply_id": answer.reply_id,
                 "recipient": answer.recipient,
                 "text": answer.text,
                 "state": "queued",
                 "created_at": at,
-                "next_at": at,
+                "next_at": at if answer.next_at is None else answer.next_at,
             }
             for answer in new
         ],

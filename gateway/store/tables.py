@@ -115,6 +115,24 @@ Index(
     postgresql_where=_original,
 )
 
+_row_number = BigInteger().with_variant(Integer, "sqlite")
+matters = Table(
+    "matters",
+    metadata,
+    Column(
+        "number", _row_number, primary_key=True, comment="Counts up and is never used again: the order of the index."
+    ),
+    _identifier("report_id", nullable=False, unique=True),
+    Column("reporter", String(32), nullable=False, comment="Hash of the reporter's kind and address."),
+    Column("at", BigInteger, nullable=False, comment="When the report was received."),
+    Column("version", Integer, nullable=False, comment="Of the normaliser that made the sketch."),
+    Column("sketch", LargeBinary, nullable=False, comment="What near-duplicates are found by; see gateway/dedup."),
+    Index(None, "reporter", "number"),
+    Index(None, "at"),
+    sqlite_autoincrement=True,
+    comment="What may be repeated: one row for each original report within dedup.window_days.",
+)
+
 files = Table(
     "files",
     metadata,
@@ -157,7 +175,8 @@ answers = Table(
     _identifier("message_id", nullable=False),
     _identifier("report_id"),
     Column("channel", String(63), nullable=False),
-    Column("kind", String(16), nullable=False),
+    Column("kind", String(16), nullable=False, comment="receipt, command, or reply"),
+    Column("reply_id", String(64), nullable=False, server_default="", comment="Of the core's reply that it passes on."),
     Column("recipient", String(320)),
     Column("text", Text),
     Column(
@@ -172,7 +191,8 @@ answers = Table(
     Column("sent_at", BigInteger),
     Column("delivered_at", BigInteger),
     Column("reason", Text),
-    UniqueConstraint("message_id", "kind"),
+    UniqueConstraint("message_id", "kind", "reply_id"),
+    Index(None, "recipient", "created_at"),
 )
 _unsent = answers.c.state.in_(("queued", "sending", "unsure"))
 Index("ix_answers_unsent", answers.c.channel, answers.c.id, sqlite_where=_unsent, postgresql_where=_unsent)
@@ -186,6 +206,24 @@ answer_parts = Table(
     Column("outcome", String(16)),
     Column("sent_at", BigInteger, nullable=False),
     Index(None, "channel", "reference", "sent_at"),
+)
+
+replies = Table(
+    "replies",
+    metadata,
+    Column("id", String(64), primary_key=True, comment="The core's own."),
+    _identifier("report_id", nullable=False),
+    Column("kind", String(16), nullable=False, comment="progress, question, closed"),
+    Column("status", Text, comment="The report's state, in the core's words."),
+    Column("received_at", BigInteger, nullable=False),
+    Index(None, "report_id", "received_at"),
+)
+
+silenced = Table(
+    "silenced",
+    metadata,
+    Column("reporter", String(32), primary_key=True, comment="Hash of the kind and address of one who wants no news."),
+    Column("since", BigInteger, nullable=False),
 )
 
 ledger = Table(
