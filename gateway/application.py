@@ -10,7 +10,7 @@ from gateway.clock import Clock, SystemClock
 from gateway.parsing import Parser
 from gateway.plugins import parsers as installed_parsers
 from gateway.ports import Channel, OutboxEvent, Publisher
-from gateway.publishers import make_publisher
+from gateway.publishers import make_publisher, make_replies
 from gateway.settings import ChannelSection, Settings
 from gateway.stages.answer import AnswerStage
 from gateway.stages.handover import BATCH_BYTES, Handover
@@ -18,6 +18,7 @@ from gateway.stages.loop import Board, repeat
 from gateway.stages.process import ProcessStage
 from gateway.stages.publish import LANES, PublishStage
 from gateway.stages.receive import Custody
+from gateway.stages.replies import ReplyStage
 from gateway.stages.retain import RetainStage
 from gateway.stages.understand import Understanding
 from gateway.store import Store
@@ -47,6 +48,7 @@ class Gateway:
         clock: What time it is.
         publisher: The queue; made from the settings where left out.
         parsers: By channel type; the installed ones where left out.
+        store: The database; opened by the settings where left out.
     """
 
     def __init__(
@@ -56,13 +58,15 @@ class Gateway:
         clock: Clock | None = None,
         publisher: Publisher | None = None,
         parsers: Mapping[str, Parser] | None = None,
+        store: Store | None = None,
     ) -> None:
         self.settings = settings
         self.clock = clock or SystemClock()
         self.metrics = Metrics()
         self.board = Board(self.clock, self.metrics)
-        self.store = Store(settings.store.url, settings.store.files)
+        self.store = store or Store(settings.store.url, settings.store.files)
         self._publisher = publisher or make_publisher(settings.queue)
+        self._replies = make_replies(settings.queue)
         self._tasks: list[asyncio.Task[None]] = []
         self._wire(dict(parsers if parsers is not None else installed_parsers()))
 
@@ -87,6 +91,21 @@ class Gateway:
         )
         self.retain = RetainStage(self.store, timedelta(days=settings.store.keep_days), self.clock)
         self.publish = PublishStage(self.store, self._publisher, self._events, batch, self.clock, self.metrics)
+        self.replies = self._reply_stage()
+
+    def _reply_stage(self) -> ReplyStage | None:
+        """What answers citizens for the core; None where the queue is a journal, by which nobody can reply."""
+        if self._replies is None:
+            return None
+        return ReplyStage(
+            store=self.store,
+            queue=self._replies,
+            settings=self.settings,
+            answer_wanted=self._answer_wanted,
+            to_publish=self._events,
+            clock=self.clock,
+            metrics=self.metrics,
+        )
 
     async def _read_inbox(self, limit: int, besides: Any) -> list[StoredMessage]:  # noqa: ANN401 - a collection
         async with self.store.read() as connection:
@@ -113,6 +132,8 @@ class Gateway:
         self._run("assemble", repeat("assemble", self.process.assemble_due, self.board))
         self._run("retention", repeat("retention", self.retain.step, self.board))
         self._run("custody", repeat("custody", self.custody.step, self.board))
+        if self.replies is not None:
+            self._run("replies", repeat("replies", self.replies.step, self.board, cap=cap))
         for section in self.settings.channels.values():
             self._run(f"{_CHANNEL}{section.name}", self._runner(section).run())
         logger.info(Log.STARTED, channels=len(self.settings.channels))
@@ -145,6 +166,8 @@ class Gateway:
                 task.cancel()
             await asyncio.wait(self._tasks, timeout=LAST_MOMENT)
         await self._publisher.close()
+        if self._replies is not None:
+            await self._replies.close()
         await self.store.close()
         logger.info(Log.STOPPED)
 

@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 from msgspec.structs import replace
 
+from gateway.conversation.wishes import strictest, visibility_of
 from gateway.model import SCHEMA_VERSION, Attachment, Parts, Report, Reporter
 from gateway.parsing import Parsed
 
@@ -66,7 +67,7 @@ def new_report(parsed: Parsed, identity: Identity, parts: Parts | None = None) -
         references=parsed.references,
         attachments=parsed.attachments,
         location=parsed.location,
-        visibility=parsed.visibility,
+        visibility=strictest((parsed.visibility, visibility_of(parsed.title, parsed.text))),
         sent_at=_in_utc(parsed.sent_at),
         received_at=identity.received_at,
         complete=parts is None or len(parts.present) == parts.total,
@@ -117,6 +118,12 @@ def newest_versions(sources: Iterable[Source]) -> list[Source]:
     return list(newest.values())
 
 
+def beginning(sources: Sequence[Source]) -> Source | None:
+    """The newest version of the message that a report was made of, if it is still there."""
+    beginnings = {source.family for source in sources if source.first}
+    return next((source for source in newest_versions(sources) if source.family in beginnings), None)
+
+
 def composed(known: Report, sources: Sequence[Source]) -> Report | None:
     """A report as it now stands: what its first message says, and every addition. None when nothing is left of it.
 
@@ -124,9 +131,8 @@ def composed(known: Report, sources: Sequence[Source]) -> Report | None:
         known: The report as published; who and what it is stays.
         sources: Every message that it is made of, in whatever versions there are.
     """
-    beginnings = {source.family for source in sources if source.first}
     newest = newest_versions(sources)
-    first = next((source for source in newest if source.family in beginnings), None)
+    first = beginning(sources)
     if first is None or first.parsed.not_a_report is not None:
         return None
     identity = Identity(
@@ -140,11 +146,13 @@ def composed(known: Report, sources: Sequence[Source]) -> Report | None:
     )
     additions = [source.parsed for source in newest if source is not first and _adds(source.parsed)]
     report = new_report(first.parsed, identity, first.parts)
+    wishes = [visibility_of(each.title, each.text) for each in additions]
     return replace(
         report,
         text=SEPARATOR.join(text for text in (report.text, *(each.text for each in additions)) if text),
         references=tuple(dict.fromkeys((*report.references, *(ref for each in additions for ref in each.references)))),
         attachments=_merged([*report.attachments, *(file for each in additions for file in each.attachments)]),
+        visibility=strictest((known.visibility, report.visibility, *wishes)),
         location=report.location or next((each.location for each in additions if each.location), None),
         duplicate_of=known.duplicate_of,
         repeat_count=known.repeat_count,

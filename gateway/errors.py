@@ -39,7 +39,17 @@ class ChannelUnavailable(Retry):
 
 
 class MaybeSent(ChannelUnavailable):
-    """The channel failed while it was sending: the answer may have gone out, or not."""
+    """The answer may have gone out, or not.
+
+    Args:
+        reason: A sentence for operators.
+        channel_works: Whether the outcome of this one answer is all that is unknown. Otherwise the channel failed
+            while it was sending, and is opened anew.
+    """
+
+    def __init__(self, reason: str, *, channel_works: bool = False) -> None:
+        super().__init__(reason)
+        self.channel_works = channel_works
 
 
 class NotSent(Retry):
@@ -94,4 +104,13 @@ class Quarantine(GatewayError):
 
 
 class Refused(GatewayError):
-    """The other side refuses this answer for good; trying again would only be refused again."""
+    """The other side refuses this answer for good; trying again would only be refused again.
+
+    Args:
+        reason: A sentence for operators.
+        by_settings: Whether it is the channel's own settings that let it answer nobody.
+    """
+
+    def __init__(self, reason: str, *, by_settings: bool = False) -> None:
+        super().__init__(reason)
+        self.by_settings = by_settings

@@ -3,11 +3,12 @@
 The JSON Schema under ``queue/`` is generated from these classes, and a test holds the two equal.
 """
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 SCHEMA_VERSION: Final = 1
 """The version of the canonical report; raised when a consumer would have to change."""
@@ -22,6 +23,12 @@ Uuid7 = Annotated[str, Meta(pattern="^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab
 TrackingId = Annotated[str, Meta(pattern="^[1-9][0-9]{9}$", description="Ten digits, the last a Luhn check digit.")]
 Moment = Annotated[datetime, Meta(tz=True)]
 Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+
+
+ReplyKind = Literal["progress", "question", "closed"]
+_NO_NUL: Final = "^[^\\u0000]*$"  # PostgreSQL keeps no NUL in a text
+_SAYS_SOMETHING: Final = "^\\s*[^\\s\\u0000][^\\u0000]*$"
+ReplyId = Annotated[str, Meta(min_length=1, max_length=64, pattern=_NO_NUL)]
 
 
 class Reporter(Struct, frozen=True, kw_only=True):
@@ -99,7 +106,10 @@ class Report(Struct, frozen=True, kw_only=True):
 
 
 class ReportEvent(Struct, frozen=True, kw_only=True):
-    """A CloudEvents 1.0 structured JSON event: the body of each AMQP message."""
+    """A CloudEvents 1.0 structured JSON event: the body of each AMQP message.
+
+    ``sequence``, ``replyid`` and ``reason`` are extension attributes; the last two come with *undeliverable* only.
+    """
 
     specversion: Literal["1.0"]
     id: Annotated[Uuid7, Meta(description="Equal to the AMQP message_id; stable across retries. Be idempotent by it.")]
@@ -113,18 +123,35 @@ class ReportEvent(Struct, frozen=True, kw_only=True):
         Meta(ge=1, description="Counts the events of one report; drop an event whose sequence is not higher."),
     ]
     data: Report
+    replyid: Annotated[
+        ReplyId | UnsetType,
+        Meta(description="With undeliverable: the id of the reply that did not arrive; left out for a receipt."),
+    ] = UNSET
+    reason: Annotated[
+        str | UnsetType,
+        Meta(description="With undeliverable: why, as a sentence for officers; it names no person."),
+    ] = UNSET
 
 
 class Reply(Struct, frozen=True, kw_only=True):
     """What the core intake service sends to answer a citizen, by exchange ``lapor.replies``."""
 
-    id: Annotated[
-        str, Meta(min_length=1, max_length=64, description="The core's own; a reply is sent once for each id.")
-    ]
+    id: Annotated[ReplyId, Meta(description="The core's own; a reply is sent once for each id.")]
     tracking_id: TrackingId
-    text: Annotated[str, Meta(min_length=1, max_length=4000, description="What the citizen reads.")]
-    kind: Literal["progress", "question", "closed"]
-    status: Annotated[str | None, Meta(description="The report's new state, for STATUS questions.")] = None
+    text: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            max_length=4000,
+            pattern=_SAYS_SOMETHING,
+            description="What the citizen reads: not blank, and without the character NUL.",
+        ),
+    ]
+    kind: ReplyKind
+    status: Annotated[
+        Annotated[str, Meta(max_length=200, pattern=_NO_NUL)] | None,
+        Meta(description="The report's new state, for STATUS questions."),
+    ] = None
 
 
 def event_type(kind: EventKind) -> str:
@@ -137,7 +164,28 @@ def routing_key(kind: EventKind, channel_type: str) -> str:
     return f"report.{kind}.{channel_type}"
 
 
-def event_for(report: Report, kind: EventKind, *, event_id: str, sequence: int, time: datetime) -> ReportEvent:
+@dataclass(frozen=True, slots=True)
+class NotDelivered:
+    """What did not reach the citizen, and why.
+
+    Attributes:
+        reason: A sentence without personal data.
+        reply_id: Of the core's reply; empty for a receipt of ours.
+    """
+
+    reason: str
+    reply_id: str = ""
+
+
+def event_for(
+    report: Report,
+    kind: EventKind,
+    *,
+    event_id: str,
+    sequence: int,
+    time: datetime,
+    not_delivered: NotDelivered | None = None,
+) -> ReportEvent:
     """Wraps a report into the event that announces what has happened to it."""
     return ReportEvent(
         specversion="1.0",
@@ -149,6 +197,8 @@ def event_for(report: Report, kind: EventKind, *, event_id: str, sequence: int, 
         datacontenttype="application/json",
         sequence=sequence,
         data=report,
+        replyid=(not_delivered and not_delivered.reply_id) or UNSET,
+        reason=not_delivered.reason if not_delivered else UNSET,
     )
 
 
@@ -160,3 +210,6 @@ decode_report = msgspec.json.Decoder(Report).decode
 
 decode_event = msgspec.json.Decoder(ReportEvent).decode
 """JSON bytes as a :class:`ReportEvent`; raises :class:`msgspec.ValidationError`."""
+
+decode_reply = msgspec.json.Decoder(Reply).decode
+"""JSON bytes as a :class:`Reply`; raises :class:`msgspec.ValidationError`."""

@@ -4,7 +4,7 @@ A channel package needs this module, :mod:`gateway.parsing`, :mod:`gateway.model
 nothing else of the kernel.
 """
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -125,6 +125,15 @@ class LooksBack(Protocol):
         ...
 
 
+@runtime_checkable
+class ChecksMore(Protocol):
+    """A channel with more to try than ``open`` does: where its answers go out, say."""
+
+    async def check(self) -> None:
+        """Tries it, for ``lapor-gateway check``, once the channel is open. Raises as ``open`` does; changes nothing."""
+        ...
+
+
 GapState = Literal["open", "closed", "recovered", "lost"]
 
 
@@ -213,6 +222,27 @@ class ChannelStore(Protocol):
         """
         ...
 
+    async def nth_attempt(self, number: int) -> datetime | None:
+        """When the newest but so many of the answers that count in ``attempted_since`` was sent, or may have been.
+
+        Args:
+            number: 1 for the newest, that under way included.
+
+        Returns:
+            None where there were not so many.
+        """
+        ...
+
+    async def answered_between(self, to: str, since: datetime, until: datetime) -> bool:
+        """Whether the sending of an answer to a citizen was begun in a span of time, and succeeded or may have.
+
+        Args:
+            to: The citizen's address.
+            since: The span's first moment.
+            until: The moment after its last.
+        """
+        ...
+
 
 class ChannelSettings(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
     """What every channel's section holds. A channel adds its own settings in a subclass."""
@@ -241,6 +271,10 @@ class ChannelFactory(Protocol):
 
 AfterCrash = Literal["resend", "look", "unknown"]
 
+Compose = Callable[[str, str, datetime, str], RawMessage]
+"""A message as the source would bring it, for tools that have only what a citizen wrote: reporter, text, the moment of
+sending, external id. Raises ValueError, with a sentence, for what this source could not bring."""
+
 
 @dataclass(frozen=True, slots=True)
 class ChannelPlugin:
@@ -257,6 +291,8 @@ class ChannelPlugin:
     """Values that the sample settings show for it."""
     one_reader: bool = False
     """Whether several hosts can reach the source but only one may read it: it is then held by a lease."""
+    compose: Compose | None = None
+    """Makes a message of the channel's raw form from what a citizen wrote; ``evaluate`` and ``classify`` need it."""
 
 
 @dataclass(frozen=True, slots=True)

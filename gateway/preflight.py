@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gateway.errors import GatewayError, NeedsOperator, SettingsError
+from gateway.ports import ChecksMore
 from gateway.publishers import make_publisher
 from gateway.settings import ChannelSection, Settings
 from gateway.store import Store
@@ -93,8 +94,10 @@ def _opener(settings: Settings, section: ChannelSection) -> Callable[[], Awaitab
             async with asyncio.timeout(CHANNEL_TIMEOUT):
                 await channel.open()
                 health = await channel.health()
-            if health.state not in ("up", "degraded"):
-                raise NeedsOperator(health.reason)
+                if health.state not in ("up", "degraded"):
+                    raise NeedsOperator(health.reason)
+                if isinstance(channel, ChecksMore):
+                    await channel.check()
         finally:
             await channel.close()
             await store.close()

@@ -15,8 +15,10 @@ from gateway.decisions import Identity, new_report
 from gateway.model import (
     EventKind,
     Keyword,
+    NotDelivered,
     Parts,
     Reply,
+    ReplyKind,
     Report,
     Reporter,
     ReportEvent,
@@ -29,6 +31,7 @@ from gateway.publishers.topology import INTAKE_QUEUE, REPLIES_EXCHANGE, REPORTS_
 from gateway.settings.sample import sample_file, settings_page
 
 EVENT_KINDS: Final[tuple[EventKind, ...]] = get_args(EventKind)
+_EXAMPLE_FAILURE: Final = NotDelivered("The network could not deliver it.", "case-17-note-3")
 _DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
 
 
@@ -78,7 +81,7 @@ def asyncapi() -> dict[str, Any]:
             "replies": {
                 "address": "reply.{kind}",
                 "description": f"Topic exchange {REPLIES_EXCHANGE}, from the core to the gateway.",
-                "parameters": {"kind": {"enum": ["progress", "question", "closed"]}},
+                "parameters": {"kind": {"enum": list(get_args(ReplyKind))}},
                 "messages": {"reply": {"$ref": "#/components/messages/reply"}},
                 "bindings": {"amqp": {"is": "routingKey", "exchange": _exchange(REPLIES_EXCHANGE)}},
             },
@@ -125,7 +128,12 @@ def example_events() -> dict[EventKind, ReportEvent]:
     }
     return {
         kind: event_for(
-            report, kind, event_id=f"019a0000-0000-7000-8000-0000000000e{number}", sequence=sequence, time=at
+            report,
+            kind,
+            event_id=f"019a0000-0000-7000-8000-0000000000e{number}",
+            sequence=sequence,
+            time=at,
+            not_delivered=_EXAMPLE_FAILURE if kind == "undeliverable" else None,
         )
         for number, (kind, (report, sequence)) in enumerate(reports.items())
     }

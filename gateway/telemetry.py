@@ -27,6 +27,7 @@ class Log(StrEnum):
     MESSAGE_QUARANTINED = "message.quarantined"  # look at it with `lapor-gateway messages show ID`
     EVENT_PARKED = "event.parked"  # the queue refused one event five times; `reason` is the queue's
     ANSWER_FAILED = "answer.failed"  # a citizen could not be answered
+    REPLY_REJECTED = "reply.rejected"  # replies of the core went to lapor.gateway.replies.dead; `reason` says why
     BROKER_STATE = "broker.state"  # the connection to the queue came or went
     RETENTION = "store.retention"  # old messages were emptied
 
@@ -51,6 +52,9 @@ class Metrics:
         self.outbox_pending = self._gauge("outbox_pending", "Events that wait for the queue.", [])
         # Answers to citizens.
         self.answers = self._counter("answers", "Answers by what became of them.", ["channel", "outcome"])
+        # The core's replies. Outcomes: queued, withheld (X is public), silenced, undeliverable, redelivered; of dead
+        # letters: too_long, malformed, unknown, expired, failed.
+        self.replies = self._counter("replies", "Replies of the core by what became of them.", ["outcome"])
         # Faults.
         self.step_failures = self._counter("step_failures", "Steps that failed and are tried again.", ["step"])
         self.channel_up = self._gauge("channel_up", "1 while the channel's state is up.", ["channel"])

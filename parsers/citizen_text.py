@@ -35,7 +35,6 @@ KEYWORDS: Final = frozenset(
 MOST_REFERENCES: Final = 50
 
 _UNWANTED: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-_LINE_ENDS: Final = re.compile("\r\n?|\x85")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _INVISIBLE: Final = " \t\n\u00a0\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
 
@@ -105,9 +104,13 @@ _MARK: Final = re.compile(
 def clean(text: str) -> str:
     """The text as written, but for control characters, halves of characters, and blanks around it."""
     if not text.isprintable():
-        if _SURROGATE.search(text):
-            text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-        text = _UNWANTED.sub("", _LINE_ENDS.sub("\n", text))
+        if "\r" in text:
+            text = text.replace("\r\n", "\n").replace("\r", "\n")
+        # Lines of signs that can be printed hold nothing unwanted; to find that out takes a fraction of the search.
+        if not text.replace("\n", "").isprintable():
+            if _SURROGATE.search(text):
+                text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+            text = _UNWANTED.sub("", text.replace("\x85", "\n"))
     return text.strip()
 
 

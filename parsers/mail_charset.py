@@ -41,6 +41,7 @@ _WESTERN_SIGNS: Final = "".join(bytes([octet]).decode("cp1252", "ignore") or chr
 
 # Mojibake: UTF-8 that somebody took for windows-1252 and encoded once more.
 _OCTET_OF: Final = {sign: octet for octet, sign in enumerate(_WESTERN_SIGNS) if octet >= 0x80}  # noqa: PLR2004
+_LEADS_MANGLED: Final = b"\xc3"  # the first octet in UTF-8 of each sign that mojibake begins with
 _MANGLED: Final = re.compile(f"[\u00c2-\u00f4][{re.escape(''.join(_OCTET_OF))}]++")
 
 
@@ -59,7 +60,8 @@ def text_of(data: bytes, declared: str | None = None, *, guess: bool = False) ->
         return data.decode(unicode, "replace").removeprefix("\ufeff")
     if codec is None or codec == "utf-8" or codec in _WESTERN:
         try:
-            return _unmangled(data.decode())
+            text = data.decode()
+            return _unmangled(text) if _LEADS_MANGLED in data else text
         except UnicodeDecodeError:
             return _broken(data, None if codec == "utf-8" else codec, guess=guess)
     try:

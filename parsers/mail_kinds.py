@@ -87,18 +87,20 @@ def _automatic(mail: Part) -> str | None:
     submitted = _word(mail.first("auto-submitted"))
     if submitted not in {"", "no"}:
         return AUTO_SUBMITTED
-    if any(mail.has(name) and _word(mail.first(name)) != "no" for name in _AUTO_FIELDS):
+    if mail.has_any(_AUTO_FIELDS) and any(mail.has(name) and _word(mail.first(name)) != "no" for name in _AUTO_FIELDS):
         return AUTO_REPLY
-    if _SUPPRESSES & {each.strip().lower() for each in mail.first("x-auto-response-suppress")[:200].split(",")}:
+    if mail.has("x-auto-response-suppress") and _SUPPRESSES & {
+        each.strip().lower() for each in mail.first("x-auto-response-suppress")[:200].split(",")
+    }:
         return AUTO_REPLY
     if _word(mail.first("precedence")) in _BULK:
         return BULK
-    return MAILING_LIST if any(mail.has(name) for name in _LIST_FIELDS) else None
+    return MAILING_LIST if mail.has_any(_LIST_FIELDS) else None
 
 
 def _word(value: str) -> str:
     """The first word of a value, without the parameters and comments behind it."""
-    return re.split(r"[\s;(]", value[:100].strip(), maxsplit=1)[0].lower()
+    return re.split(r"[\s;(]", value[:100].strip(), maxsplit=1)[0].lower() if value else ""
 
 
 def is_null_sender(mail: Part) -> bool:

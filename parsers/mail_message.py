@@ -10,6 +10,7 @@ it. So the bounds are on lines, on depth and on parts; with them the work on 12 
 
 import binascii
 import re
+from collections.abc import Collection
 from email.feedparser import BytesFeedParser
 from email.message import Message
 from email.policy import Policy, compat32
@@ -45,6 +46,9 @@ _DIGITS: Final = re.compile(rb"\s{0,8}([0-9]{1,15})\s*")
 _NO_BASE64: Final = re.compile(rb"[^A-Za-z0-9+/]+")
 _UNFOLD: Final = re.compile(r"[\r\n]+[ \t]*")
 _OPENED: Final = ("multipart/", "message/")
+_NOT_ENCODED: Final = frozenset({"", "7bit", "8bit", "binary"})
+_HEAD_END: Final = re.compile(rb"\r?\n\r?\n")
+_FIELD: Final = re.compile(r"([!-9;-~]++):[ \t]*+([^\r\n]*+(?:\r?\n[ \t][^\r\n]*+)*+)(?:\r?\n)?")
 
 
 class _TooManyParts(Exception):
@@ -75,6 +79,7 @@ class Part(Message):
         self._fields: dict[str, list[str]] = {}
         self._count = 0
         self._kind: str | None = None
+        self._body: bytes | None = None
 
     def set_raw(self, name: str, value: str) -> None:
         """Keeps a header field as it was sent, within the bounds; called by the parser."""
@@ -91,7 +96,6 @@ class Part(Message):
             self.bounds.cut = True
         self._fields.setdefault(lower, []).append(value)
         self._kind = None
-        super().set_raw(name, value)
 
     def attach(self, payload: Any) -> None:  # noqa: ANN401 - as the library has it
         """Takes a part in; called by the parser before that part is read."""
@@ -137,6 +141,17 @@ class Part(Message):
         """Whether there is such a header field."""
         return name in self._fields
 
+    def has_any(self, names: Collection[str]) -> bool:
+        """Whether there is one of these header fields."""
+        return not self._fields.keys().isdisjoint(names)
+
+    # The library's parser asks for both; it would look through a list of its own, which is not kept.
+    def __len__(self) -> int:
+        return self._count
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and name.lower() in self._fields
+
     @property
     def is_bare(self) -> bool:
         """Whether there is no header field at all."""
@@ -148,8 +163,17 @@ class Part(Message):
         inner: object = self._payload  # type: ignore[attr-defined]
         return [each for each in inner if isinstance(each, Part)] if isinstance(inner, list) else []
 
+    def hold(self, body: bytes) -> None:
+        """Takes in what the only part of a mail holds, as it was sent."""
+        if str(self.get("content-transfer-encoding", "")).lower() in _NOT_ENCODED:
+            self._body = body
+        else:
+            self.set_payload(body.decode("ascii", "surrogateescape"))
+
     def octets(self) -> bytes:
         """What the part holds, its transfer encoding undone; what cannot be undone stays as it was sent."""
+        if self._body is not None:
+            return self._body
         if isinstance(self._payload, list):  # type: ignore[attr-defined]
             return b""
         try:
@@ -186,7 +210,10 @@ def read(raw: bytes) -> Part:
         first, _, raw = raw.partition(b"\n")
         total = _DIGITS.fullmatch(first[len(TRUNCATED) :])
         bounds.truncated = int(total[1]) if total is not None else len(raw)
-    root = _parsed(_bounded(raw.lstrip(_LEADING), bounds), bounds)
+    raw = _bounded(raw.lstrip(_LEADING), bounds)
+    root = _of_one_part(raw, bounds)
+    if root is None:
+        root = _parsed(raw, bounds)
     if root is None or root.is_bare:
         raise Quarantine("the bytes are no mail: there is no header field")
     return root
@@ -201,6 +228,29 @@ def _bounded(raw: bytes, bounds: Bounds) -> bytes:
         return raw
     bounds.cut = True
     return raw[: line.start()]
+
+
+def _of_one_part(raw: bytes, bounds: Bounds) -> Part | None:
+    """A mail of one part whose header is in order, as nearly all are; None for any other.
+
+    The library's parser comes to the same: it reads such a header line by line, and of the rest it makes lines only
+    to put them together again.
+    """
+    end = _HEAD_END.search(raw)
+    if end is None:
+        return None
+    head = raw[: end.start()].decode("ascii", "surrogateescape")
+    part = Part(bounds=Bounds())
+    at = 0
+    while (found := _FIELD.match(head, at)) is not None:  # a search would try a long word anew from each of its signs
+        part.set_raw(found[1], found[2])
+        at = found.end()
+    if at != len(head) or part.get_content_type().startswith(_OPENED):
+        return None
+    bounds.cut = bounds.cut or part.bounds.cut
+    part.bounds = bounds
+    part.hold(raw[end.end() :])
+    return part
 
 
 def _parsed(raw: bytes, bounds: Bounds) -> Part | None:

@@ -144,7 +144,11 @@ def _without_signature(lines: list[str]) -> list[str]:
     """The lines without a signature (RFC 3676, section 4.3) and without what a phone adds."""
     first = max(0, len(lines) - _LONGEST_SIGNATURE - 1)
     for at in range(first, len(lines)):
-        if _RULED_OFF.fullmatch(lines[at]) and (lines[at] != "--" or len(lines) - at <= _LONGEST_BARE_SIGNATURE):
+        if (
+            lines[at].startswith("--")
+            and _RULED_OFF.fullmatch(lines[at])
+            and (lines[at] != "--" or len(lines) - at <= _LONGEST_BARE_SIGNATURE)
+        ):
             lines = lines[:at]
             break
     end = len(lines)

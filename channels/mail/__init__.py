@@ -1,6 +1,7 @@
 """The mail channel: a mailbox on an IMAP server or a Maildir, and answers by SMTP."""
 
 from channels.mail.channel import MailChannel
+from channels.mail.composed import compose
 from channels.mail.settings import MailSettings
 from gateway.ports import ChannelPlugin
 
@@ -18,6 +19,7 @@ CHANNEL = ChannelPlugin(
         "address": "lapor@example.go.id",
     },
     one_reader=True,
+    compose=compose,
 )
 """What the entry point names. A mail that was being sent at a crash is not sent again: it shows as *unknown*."""
 

@@ -10,10 +10,10 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from email.errors import HeaderParseError
 from email.header import Header, decode_header
-from email.utils import format_datetime, formataddr
+from email.utils import format_datetime, formataddr, parsedate_to_datetime
 from typing import Final
 
 LONGEST_SUBJECT: Final = 200
@@ -24,14 +24,21 @@ MOST_REFERENCES: Final = 20
 LONGEST_REFERENCES: Final = 4000
 _LONGEST_RAW_SUBJECT: Final = 4000
 _LONGEST_HEADER: Final = 2_000_000
+_LONGEST_DATE: Final = 100
 
 _END_OF_HEADER = re.compile(rb"\r?\n\r?\n")
 _FIELD = re.compile(
-    rb"^(Subject|Message-ID|References|In-Reply-To)[ \t]*:((?:[^\r\n]*+(?:\r?\n|\r)(?=[ \t]))*+[^\r\n]*+)",
+    rb"^(Subject|Message-ID|References|In-Reply-To|Date|Received)[ \t]*:"
+    rb"((?:[^\r\n]*+(?:\r?\n|\r)(?=[ \t]))*+[^\r\n]*+)",
     re.IGNORECASE | re.MULTILINE,
 )
 _ID = re.compile(rf"<[!-;=?-~]{{1,{LONGEST_ID - 2}}}>")
 _REPLY_MARK = re.compile(r"^(?:(?:re|balas|bls)\s?(?:\[\d+\])?\s?[:：]\s*)+", re.IGNORECASE)
+_REPLIES = re.compile(
+    r"(?:^|[^\w])(?:re|bls|balas|balasan|aw|sv|antw|auto|autoreply)\s?(?:\[\d+\])?\s?[:：]", re.IGNORECASE
+)
+"""A reply's mark anywhere: ticket systems put theirs before it. *Auto:* is RFC 3834's, 3.1.5."""
+
 _INVISIBLE: Final = frozenset("\u061c\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
 """Marks that turn the direction of what follows, or that nobody sees."""
 
@@ -49,11 +56,17 @@ class Asked:
         subject: Decoded and cleaned, without its *Re:*.
         message_id: With its brackets; empty where there is none that can be used.
         references: The identifiers of the conversation before it, the oldest first.
+        is_reply: Whether its subject says that it is a reply.
+        dated: When its author's clock says that it was written.
+        arrived: When the last server on its way took it.
     """
 
     subject: str = ""
     message_id: str = ""
     references: tuple[str, ...] = ()
+    is_reply: bool = False
+    dated: datetime | None = None
+    arrived: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +124,15 @@ def read_asked(raw: bytes) -> Asked:
     if not references:  # RFC 5322, 3.6.4: In-Reply-To takes their place if it names one mail
         parents = _ID.findall(found.get("in-reply-to", ""))
         references = parents if len(parents) == 1 else []
-    return Asked(_subject(found.get("subject", "")), ids[0] if ids else "", _bounded(references))
+    subject = _subject(found.get("subject", ""))
+    return Asked(
+        subject=_shortened(_REPLY_MARK.sub("", subject)),
+        message_id=ids[0] if ids else "",
+        references=_bounded(references),
+        is_reply=_REPLIES.search(subject) is not None,
+        dated=_moment(found.get("date", "")),
+        arrived=_moment(found.get("received", "").rpartition(";")[2]),
+    )
 
 
 def compose(letter: Letter, asked: Asked, at: datetime) -> bytes:
@@ -173,8 +194,20 @@ def _subject(raw: str) -> str:
     )  # a part that is a string still holds the bytes of the mail as surrogates
     if any("\udc80" <= letter <= "\udcff" for letter in decoded):
         decoded = _decoded(decoded.encode("utf-8", "surrogateescape"), None)
-    subject = _REPLY_MARK.sub("", _clean(decoded))
+    return _clean(decoded)
+
+
+def _shortened(subject: str) -> str:
     return subject if len(subject) <= LONGEST_SUBJECT else subject[: LONGEST_SUBJECT - 1].rstrip() + "…"
+
+
+def _moment(written: str) -> datetime | None:
+    """A moment as mails name them (RFC 5322, 3.3); None for anything else."""
+    try:
+        moment = parsedate_to_datetime(written.strip()[:_LONGEST_DATE])
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 def _decoded(part: bytes, charset: str | None) -> str:

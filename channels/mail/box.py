@@ -45,7 +45,7 @@ class Batch:
         keys: What the mailbox knows each by: what is to be let go of.
         passed: What the batch disposes of besides: mails that are gone, or that cannot be read for now.
         values: What the channel's store keeps from now on.
-        life: Which life of the mailbox the keys belong to: a UIDVALIDITY.
+        life: Which life of the mailbox the keys belong to: they mean nothing in another one.
     """
 
     raws: tuple[bytes, ...] = ()

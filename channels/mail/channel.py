@@ -78,6 +78,10 @@ class MailChannel:
         self._need_open()
         return await self._sender.send(answer)
 
+    async def check(self) -> None:
+        """Tries the server that answers go to."""
+        await self._sender.check()
+
     async def health(self) -> Health:
         """How the mailbox is, and the sending of answers."""
         details = self._details()
@@ -103,6 +107,7 @@ class MailChannel:
         """Ends every connection."""
         self._state = "closed"
         await self._box.close()
+        await self._sender.close()
 
     def _need_open(self) -> None:
         if self._state != "open":

@@ -11,16 +11,16 @@ import ssl
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import ip_address
 from typing import Any, Final, TypeVar
 
 from imapclient import IMAPClient, SocketTimeout
-from imapclient.exceptions import IMAPClientAbortError, IMAPClientError, LoginError
+from imapclient.exceptions import IMAPClientAbortError, IMAPClientError, IMAPClientReadOnlyError, LoginError
 
 from channels.mail.cursor import uid_set
 from channels.mail.identity import KEPT_OF_LARGE
+from channels.mail.imap_folder import Opened, open_folder
 from channels.mail.imap_idle import announced, begin_idle
 from channels.mail.oauth import AccessToken
 from channels.mail.settings import MailSettings
@@ -31,6 +31,8 @@ SLOWEST: Final = 50_000
 
 SEARCH_WINDOW: Final = 50_000
 """Mails that one search looks at: its answer is one line, of which imaplib takes a megabyte."""
+
+_DATES_AT_ONCE: Final = 2_000
 
 _FOR_NOW: Final = frozenset({"UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG"})
 """Response codes of RFC 5530 with which a log-in fails that may succeed later."""
@@ -46,17 +48,6 @@ class Lost(ChannelUnavailable):
 
 class Declined(Exception):
     """The server has said no to one command; the connection works."""
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """What the server said of the folder that was opened."""
-
-    validity: int
-    next_uid: int
-    flags: frozenset[str]
-    read_only: bool
-    capabilities: tuple[str, ...]
 
 
 class Connection:
@@ -177,23 +168,14 @@ class Connection:
             ) from None
 
     def _select(self) -> Opened:
-        client = self._opened()
-        capabilities = tuple(sorted(name.decode("ascii", "replace").upper() for name in client.capabilities()))
-        self._can = frozenset(capabilities)
-        found = client.select_folder(self._server.folder)
-        self._exists = int(found.get(b"EXISTS", 0))
-        flags = found.get(b"PERMANENTFLAGS", found.get(b"FLAGS", ()))
-        return Opened(
-            int(found[b"UIDVALIDITY"]),
-            int(found.get(b"UIDNEXT", 0)) or self._next_uid(client),
-            frozenset(flag.decode("ascii", "replace").lower() for flag in flags),
-            b"READ-ONLY" in found,
-            capabilities,
-        )
-
-    def _next_uid(self, client: IMAPClient) -> int:
-        """For the server that does not say it, as RFC 3501, 6.3.1 allows."""
-        return max(client.search("*"), default=0) + 1 if self._exists else 1
+        try:
+            opened = open_folder(self._opened(), self._server.folder)
+        except IMAPClientReadOnlyError as error:
+            raise NeedsOperator(
+                f"{self._label}.mailbox: the folder {self._server.folder} may only be read; let the user change it."
+            ) from error
+        self._can, self._exists = frozenset(opened.capabilities), opened.exists
+        return opened
 
     async def search(self, keys: Sequence[str]) -> list[int]:
         """The UIDs of all mails that fit, ascending."""
@@ -233,6 +215,14 @@ class Connection:
         """How large mails are and when they came; what is gone is left out."""
         found = await self._fetch(uids, ["RFC822.SIZE", "INTERNALDATE"], 0)
         return {uid: (int(values[b"RFC822.SIZE"]), values.get(b"INTERNALDATE")) for uid, values in found.items()}
+
+    async def arrivals(self, uids: Sequence[int]) -> dict[int, datetime]:
+        """When mails came; what is gone, or bears no date, is left out. Asked for in pieces."""
+        dates: dict[int, datetime] = {}
+        for start in range(0, len(uids), _DATES_AT_ONCE):
+            found = await self._fetch(uids[start : start + _DATES_AT_ONCE], ["INTERNALDATE"], 0)
+            dates |= {uid: values[b"INTERNALDATE"] for uid, values in found.items() if values.get(b"INTERNALDATE")}
+        return dates
 
     async def bodies(self, uids: Sequence[int], size: int) -> dict[int, bytes]:
         """Whole mails, that are ``size`` bytes together; what is gone is left out."""

@@ -3,14 +3,29 @@
 import asyncio
 from collections import deque
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from itertools import takewhile
 from typing import Any, Final
 
+import msgspec
+
 from channels.mail.box import NOTHING, Batch, Condition, Pace, Skipped, age
-from channels.mail.cursor import Cursor, at_opening, behind, load, searches
+from channels.mail.cursor import (
+    Cursor,
+    at_opening,
+    backlog_search,
+    behind,
+    is_another_life,
+    load,
+    searches,
+    uid_set,
+    uids_of,
+    waiting,
+)
 from channels.mail.identity import truncated
-from channels.mail.imap import Connection, Declined, Lost, Opened
+from channels.mail.imap import Connection, Declined, Lost
+from channels.mail.imap_folder import Opened
+from channels.mail.imap_release import Release
 from channels.mail.oauth import AccessToken
 from channels.mail.settings import MailSettings
 from gateway.clock import Clock
@@ -18,9 +33,10 @@ from gateway.errors import ChannelUnavailable, GatewayError, LeaseLost, NeedsOpe
 from gateway.ports import ChannelStore
 
 CURSOR: Final = "cursor"
-_RELEASE_AT_ONCE: Final = 500
-_MOST_REFUSALS: Final = 16
-"""So many STOREs may fail before the rest waits: enough to find a single mail among thousands by halving."""
+BACKLOG: Final = "backlog"
+"""Beside the cursor, and written with its first value: the UIDs of the backlog as a sequence set."""
+
+_LONG_AGO: Final = date(1971, 1, 1)
 
 
 class ImapBox:
@@ -49,23 +65,27 @@ class ImapBox:
         self._closed = False
         self._cursor: Cursor | None = None
         self._waiting: deque[int] = deque()
-        self._pending: set[int] = set()
-        self._pending_at = 0.0
+        self._backlog: frozenset[int] | None = None
+        self._life = 0
+        self._release = Release(label, settings.release, clock, pace, self.condition)
         self._skipped = Skipped(pace, clock)
         self._alone: set[int] = set()
         self._others_served = False
         self._look_below = True
-        self._unsaved = False
+        self._undated = False
         self._quiet = False
         self._failures = 0
         self._doing = "away"
         self._capabilities: tuple[str, ...] = ()
         self._looked_at: datetime | None = None
         self._oldest: datetime | None = None
+        self._renumbered_at: datetime | None = None
 
     async def open(self) -> None:
         """Reads the cursor, connects and opens the folder."""
         self._cursor = load(await self._store.load(CURSOR))
+        backlog = await self._store.load(BACKLOG)
+        self._backlog = None if backlog is None else uids_of(backlog)
         await self._connect()
 
     async def _connect(self) -> None:
@@ -74,44 +94,39 @@ class ImapBox:
         self._connection = connection
         try:
             opened = await connection.open()
-            await self._need_release(connection, opened)
+            await self._release.need(connection, opened)
+            goes_on = await self._goes_on(connection, opened)
         except BaseException:
             connection.abort()
             raise
         if self._closed:
             connection.abort()
         self._capabilities = opened.capabilities
-        self._resume(opened)
+        self._resume(opened, goes_on=goes_on)
 
-    async def _need_release(self, connection: Connection, opened: Opened) -> None:
-        """Whether mails can be let go of as the settings say; found out before the first is taken."""
-        setting, release = f"{self._label}.release", self._settings.release
-        if opened.read_only:
-            raise NeedsOperator(f"{self._label}.mailbox: the folder may only be read; let the user change it.")
-        if release.startswith("move:"):
-            if not connection.can("MOVE", "UIDPLUS"):
-                raise NeedsOperator(f"{setting}: the server cannot move single mails; use seen or flag:NAME.")
-            try:
-                await connection.need_folder(release.removeprefix("move:"))
-            except Declined as error:
-                raise NeedsOperator(f"{setting}: the folder cannot be made; correct the name.") from error
-        elif self._flag.lower() not in opened.flags and ("\\*" not in opened.flags or self._flag.startswith("\\")):
-            raise NeedsOperator(f"{setting}: the server does not keep this flag; use another, or move:FOLDER.")
+    async def _goes_on(self, connection: Connection, opened: Opened) -> bool:
+        """Whether the mailbox is still the one that was read."""
+        before = self._cursor
+        if before is None:
+            return False
+        uid, when = before.known
+        dates: dict[int, datetime] = {}
+        if when and before.validity == opened.validity:
+            dates = await self._arrivals(connection, [uid])
+        return not is_another_life(before, opened.validity, opened.next_uid, _second(dates.get(uid)))
 
-    @property
-    def _flag(self) -> str:
-        return "\\Seen" if self._settings.release == "seen" else self._settings.release.removeprefix("flag:")
-
-    def _resume(self, opened: Opened) -> None:
+    def _resume(self, opened: Opened, *, goes_on: bool) -> None:
         """Goes on where reading stopped; in a mailbox whose UIDs are new, from its beginning."""
         before = self._cursor
-        today = self._clock.now().date()
-        self._cursor = at_opening(before, opened.validity, opened.next_uid, self._settings.backlog, today)
-        if before is None or before.validity != opened.validity:
-            self._pending.clear()
+        if before is None or not goes_on:
+            now = self._clock.now()
+            self._renumbered_at = now if before is not None else None
+            self._cursor = at_opening(before, opened.validity, opened.last_uid, self._settings.backlog, now.date())
+            self._backlog = None
+            self._life += 1
+            self._release.forget()
             self._alone.clear()
             self._skipped.remember(())
-            self._unsaved = True
         elif self._look_below:
             self._skipped.remember(before.skipped)
         self._waiting.clear()
@@ -151,8 +166,8 @@ class ImapBox:
         return connection
 
     async def _next(self, connection: Connection) -> Batch:
-        if self._pending and self._clock.monotonic() >= self._pending_at:
-            await self._let_go(connection)
+        if self._release.is_due:
+            await self._release.again(connection)
         due = self._skipped.due() if self._others_served else None
         if due is not None:
             self._others_served = False
@@ -176,7 +191,7 @@ class ImapBox:
 
     async def _wait(self, connection: Connection) -> None:
         seconds = self._settings.poll_seconds
-        if self._pending:
+        if len(self._release):
             seconds = min(seconds, self._pace.release_again)
         if len(self._skipped):
             seconds = min(seconds, self._pace.skip_first)
@@ -187,23 +202,51 @@ class ImapBox:
 
     async def _look(self, connection: Connection) -> None:
         """Looks for what is new; at the first look also for what an earlier life took and did not let go of."""
-        cursor = self._need_cursor()
-        if self._unsaved:  # before anything is taken: what arrives from now on is new, whoever reads it
-            await self._store.save({CURSOR: cursor.dump()})
-            self._unsaved = False
         await connection.refresh()
+        backlog = self._backlog if self._backlog is not None else await self._begin(connection)
+        cursor = self._need_cursor()
         found: set[int] = set()
         for search in searches(cursor, self._settings.release, below=self._look_below):
             found.update(uid for uid in await connection.search(search.keys) if uid >= search.least)
-        self._waiting = deque(sorted(uid for uid in found - self._pending if uid not in self._skipped))
+        wanted = waiting(cursor, backlog, found)
+        self._waiting = deque(sorted(uid for uid in wanted if uid not in self._release and uid not in self._skipped))
         self._look_below = False
         self._quiet = self._others_served = not self._waiting
         self._works()
         if not self._waiting:
             self._oldest = None
 
+    async def _begin(self, connection: Connection) -> frozenset[int]:
+        """Writes down what the backlog is, before anything is taken: from now on it does not matter who reads what."""
+        cursor = self._need_cursor()
+        uids: list[int] = []
+        if cursor.floor:
+            found = await connection.search(backlog_search(cursor, self._settings.release).keys)
+            uids = [uid for uid in found if uid <= cursor.floor]
+        oldest: date | None = None
+        if uids and cursor.backlog != "all":
+            dates = await self._arrivals(connection, uids)
+            oldest = min((moment.date() for moment in dates.values()), default=_LONG_AGO)
+        cursor = msgspec.structs.replace(cursor, last=max(uids, default=0), oldest=oldest)
+        await self._store.save({CURSOR: cursor.dump(), BACKLOG: uid_set(uids)})
+        self._cursor, self._backlog = cursor, frozenset(uids)
+        return self._backlog
+
+    async def _arrivals(self, connection: Connection, uids: Sequence[int]) -> dict[int, datetime]:
+        """When mails came; nothing where a mail among them hinders this question: it holds nobody up twice."""
+        if self._undated:
+            return {}
+        try:
+            return await connection.arrivals(uids)
+        except Lost:
+            self._undated = True
+            raise
+        except Declined:
+            return {}
+
     def _works(self) -> None:
         self._failures = 0
+        self._undated = False
         self._looked_at = self._clock.now()
         self.condition.works()
 
@@ -228,7 +271,9 @@ class ImapBox:
         if missing and (there := await self._still_there(connection, missing)):
             self._alone.update(there)
             chosen = chosen[: min(chosen.index(uid) for uid in there)]
-        return self._batch(chosen, {uid: found[uid] for uid in chosen if uid in found})
+        last = next((uid for uid in reversed(chosen) if uid in found and uid in sizes), 0)
+        known = (last, _second(sizes[last][1]) or 0) if last else None
+        return self._batch(chosen, {uid: found[uid] for uid in chosen if uid in found}, known)
 
     def _fitting(self, head: Sequence[int], sizes: dict[int, tuple[int, Any]]) -> tuple[list[int], int]:
         """The first mails, up to the limit of bytes; the first always."""
@@ -287,15 +332,14 @@ class ImapBox:
     async def _still_there(self, connection: Connection, uids: Sequence[int]) -> set[int]:
         return set(uids) & set(await connection.search(["UID", ",".join(map(str, uids))]))
 
-    def _batch(self, passed: Sequence[int], found: dict[int, bytes]) -> Batch:
-        cursor = self._need_cursor()
-        after = behind(cursor, passed, self._skipped.names())
+    def _batch(self, passed: Sequence[int], found: dict[int, bytes], known: tuple[int, int] | None = None) -> Batch:
+        after = behind(self._need_cursor(), passed, self._skipped.names(), known)
         if not found:
             self._advance(passed, after)
             return NOTHING
         keys = [uid for uid in passed if uid in found]
         raws = tuple(found[uid] or b"\r\n" for uid in keys)
-        return Batch(raws, tuple(keys), tuple(passed), {CURSOR: after.dump()}, cursor.validity)
+        return Batch(raws, tuple(keys), tuple(passed), {CURSOR: after.dump()}, self._life)
 
     def _advance(self, passed: Sequence[int], after: Cursor) -> None:
         gone = set(passed)
@@ -305,55 +349,14 @@ class ImapBox:
 
     async def release(self, batch: Batch) -> None:
         """Flags or moves the mails. What the server refuses is tried again later; it is committed, and known here."""
-        cursor = self._need_cursor()
-        if not batch.keys or batch.life != cursor.validity:
+        if not batch.keys or batch.life != self._life:
             return
-        self._advance(batch.passed, behind(cursor, batch.passed, self._skipped.names()))
+        self._advance(batch.passed, load(batch.values[CURSOR]) or self._need_cursor())
         self._others_served = True
-        connection = self._connection
         try:
-            if connection is None or not connection.alive:
-                self._pending.update(batch.keys)
-            elif self._pending_at > self._clock.monotonic():
-                await self._store_flags(connection, list(batch.keys), [_MOST_REFUSALS])
-            else:
-                self._pending.update(batch.keys)
-                await self._let_go(connection)
+            await self._release.these(self._connection, batch.keys)
         except Lost as error:
             self._away(error)
-
-    async def _let_go(self, connection: Connection) -> None:
-        uids = sorted(self._pending)
-        self._pending_at = 0.0
-        refusals = [_MOST_REFUSALS]
-        for start in range(0, len(uids), _RELEASE_AT_ONCE):
-            await self._store_flags(connection, uids[start : start + _RELEASE_AT_ONCE], refusals)
-        if not self._pending:
-            self.condition.unreleased = ""
-
-    async def _store_flags(self, connection: Connection, uids: list[int], refusals: list[int]) -> None:
-        """Lets go of some, halving what is refused; the rest stays pending."""
-        self._pending.update(uids)
-        if refusals[0] <= 0:
-            return
-        try:
-            if self._settings.release.startswith("move:"):
-                await connection.move(uids, self._settings.release.removeprefix("move:"))
-            else:
-                await connection.flag(uids, self._flag)
-        except Declined:
-            refusals[0] -= 1
-            self._pending_at = self._clock.monotonic() + self._pace.release_again
-            self.condition.unreleased = (
-                f"{self._label}.release: the server does not let mails be flagged or moved; they are in custody and "
-                "this is tried again. Look at the user's rights and quota there."
-            )
-            if len(uids) > 1:
-                middle = len(uids) // 2
-                await self._store_flags(connection, uids[:middle], refusals)
-                await self._store_flags(connection, uids[middle:], refusals)
-        else:
-            self._pending.difference_update(uids)
 
     def _need_cursor(self) -> Cursor:
         if self._cursor is None:
@@ -371,9 +374,10 @@ class ImapBox:
             "mailbox": self._doing,
             "waiting_mails": len(self._waiting),
             "oldest_waiting_seconds": age(self._oldest, self._clock) if self._waiting else None,
-            "unreleased_mails": len(self._pending),
+            "unreleased_mails": len(self._release),
             "skipped_mails": len(self._skipped),
             "looked_at": self._looked_at.isoformat() if self._looked_at else None,
+            "renumbered_at": self._renumbered_at.isoformat() if self._renumbered_at else None,
             "capabilities": " ".join(self._capabilities),
         }
 
@@ -386,3 +390,8 @@ class ImapBox:
         if self._connection is not None:
             self._connection.abort()
             self._connection = None
+
+
+def _second(moment: datetime | None) -> int | None:
+    """A moment in seconds since 1970: servers give it in changing time zones."""
+    return None if moment is None else int(moment.timestamp())

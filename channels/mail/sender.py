@@ -6,8 +6,10 @@ from typing import Any, Final
 
 from channels.mail.answer_mail import Asked, Letter, compose, mailable, read_asked, reference
 from channels.mail.oauth import AccessToken
+from channels.mail.robots import Span, suspicious_span
 from channels.mail.settings import MailSettings
-from channels.mail.submission import NoReply, Rejected, Submission, Unreached, shown
+from channels.mail.smtp_connect import Unreached, shown
+from channels.mail.submission import NoReply, Rejected, Submission
 from gateway.clock import Clock
 from gateway.errors import (
     ChannelUnavailable,
@@ -26,7 +28,6 @@ OPERATOR_SECONDS: Final = 600.0
 
 AWAY_FIRST: Final = 15.0
 LONGEST_WAIT: Final = 86_460.0
-_BUDGET_LOOKS: Final = 8
 _MOST_REMEMBERED: Final = 1000
 _AUTH_WANTED: Final = 530
 
@@ -87,7 +88,7 @@ class Sender:
             raise self._rejected(answer, error) from None
         except NoReply:
             reason = f"{self._label}.smtp: the server was lost before it said whether it takes the mail."
-            raise MaybeSent(reason) from None
+            raise MaybeSent(reason, channel_works=True) from None
         self._works_again()
         return Sent((reference(answer.id),))
 
@@ -105,6 +106,11 @@ class Sender:
         except Unreached as error:
             kind = NeedsOperator if error.lasting else ChannelUnavailable
             raise kind(str(error)) from None
+
+    async def close(self) -> None:
+        """Ends the connection to the server. Never raises."""
+        if self._submission is not None:
+            await self._submission.close()
 
     def details(self) -> dict[str, Any]:
         """What operators see."""
@@ -139,37 +145,33 @@ class Sender:
     async def _prepare(self, answer: OutgoingAnswer, recipient: str) -> bytes:
         """The caps, then the mail."""
         try:
-            await self._keep_caps(answer)
             kept = await self._store.message(answer.reply_to) if answer.reply_to else None
+            asked = Asked() if kept is None else read_asked(kept.raw)
+            await self._keep_caps(answer, None if kept is None else suspicious_span(asked, kept.received_at))
         except StoreUnavailable as error:
             raise self._throttled(str(error), AWAY_FIRST) from None
-        asked = Asked() if kept is None else read_asked(kept.raw)
         letter = Letter(answer.id, self._own, self._settings.name, recipient, answer.text)
         return compose(letter, asked, self._clock.now())
 
-    async def _keep_caps(self, answer: OutgoingAnswer) -> None:
+    async def _keep_caps(self, answer: OutgoingAnswer, suspicious: Span | None) -> None:
         """RFC 3834, 2: a responder limits the rate of its answers to any one address, whatever else it looks at."""
         now, most = self._clock.now(), self._settings.per_correspondent_per_day
-        if await self._store.attempted_since(now - DAY, to=answer.to) > most:
+        had = await self._store.attempted_since(now - DAY, to=answer.to)
+        if had > most:
             raise Refused(
                 f"This address had {most} answers within 24 hours (per_correspondent_per_day) and gets no more."
             )
+        if (
+            had > 1
+            and suspicious is not None
+            and await self._store.answered_between(answer.to, suspicious.since, suspicious.until)
+        ):
+            raise Refused("The mail came so soon after an answer to its author that a machine may have written it.")
         self._attempted = await self._store.attempted_since(now - DAY)
         if self._attempted > self._settings.per_day:
-            wait = await self._until_room(now)
+            oldest = await self._store.nth_attempt(self._settings.per_day + 1)
+            wait = 1.0 if oldest is None else (oldest + DAY - now).total_seconds() + 1
             raise self._throttled(f"The {self._settings.per_day} mails of 24 hours (per_day) are used up.", wait)
-
-    async def _until_room(self, now: datetime) -> float:
-        """Seconds until enough mails are older than a day, to within six minutes."""
-        full, room = 0.0, DAY.total_seconds()
-        for _ in range(_BUDGET_LOOKS):
-            middle = (full + room) / 2
-            later = now - DAY + timedelta(seconds=middle)
-            if await self._store.attempted_since(later) > self._settings.per_day:
-                full = middle
-            else:
-                room = middle
-        return room + 1
 
     def _unreached(self, answer: OutgoingAnswer, error: Unreached) -> Throttled | NotSent:
         if error.underway and not self._stumbles_too(answer):

@@ -1,31 +1,21 @@
-"""One conversation with the mail server: connect, STARTTLS, log in, and hand over one mail.
+"""Conversations with the mail server: one mail handed over at a time, several on one connection.
 
-aiosmtplib speaks the protocol. Each answer gets a connection of its own: an idle one may be dead without anybody
-knowing, and a mail that was written to a dead connection is a mail of which nobody knows whether it went out.
-
-No sentence made here holds a word of the server's, since servers repeat the citizen's address in theirs: it holds the
-reply's code and its enhanced status code (RFC 3463) only.
+The end of the mail's text is the point of no return: up to there a mail was certainly not handed over, whatever became
+of the connection, and may be handed over on another one. After it only the server's word counts; where that is lost,
+nobody knows, and the mail is never handed over again.
 """
 
 import asyncio
 import re
-import ssl
 from contextlib import suppress
-from ipaddress import ip_address
+from dataclasses import dataclass
 from typing import Final, Literal
 
-from aiosmtplib import (
-    SMTP,
-    SMTPAuthenticationError,
-    SMTPException,
-    SMTPResponse,
-    SMTPResponseException,
-    SMTPServerDisconnected,
-)
+from aiosmtplib import SMTP, SMTPException, SMTPResponse, SMTPServerDisconnected
 
 from channels.mail.oauth import AccessToken
 from channels.mail.settings import MailSettings, Server
-from gateway.errors import GatewayError, NeedsOperator
+from channels.mail.smtp_connect import Connector, Unreached, drop, enhanced_code
 
 Step = Literal["MAIL", "RCPT", "DATA"]
 
@@ -33,30 +23,20 @@ FINAL_TIMES: Final = 10.0
 """How many times the setting ``timeout`` the reply to a whole mail may take. RFC 5321, 4.5.3.2.6 wants ten minutes: the
 one reply that must not be given up early, as nobody knows then whether the mail went out."""
 
+IDLE_SECONDS: Final = 10.0
+"""How long a connection waits for the next mail. RFC 5321, 4.5.3.2.7 gives a client five minutes, but a server under
+stress less: ten seconds with Postfix, https://www.postfix.org/STRESS_README.html."""
+
+MOST_MAILS: Final = 100
+"""Mails on one connection; so many nodemailer's pool has, https://nodemailer.com/smtp/pooled. A server that wants fewer
+ends the connection (421), which costs nothing but a new one."""
+
 QUIT_SECONDS: Final = 5.0
-_SUBMISSION_PORT: Final = 587  # RFC 6409, 3.1
-_SUBMISSIONS_PORT: Final = 465  # RFC 8314, 3.3
-_LOG_INS: Final = ("plain", "login", "cram-md5")
-_ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}(?!\S)")
 _LEADING_DOT = re.compile(rb"(?m)^\.")
 
 _START_INPUT: Final = 354
+_CLOSING: Final = 421
 _MAILBOX_NAME: Final = 553
-
-
-class Unreached(Exception):
-    """The mail was certainly not handed over, because of the connection and not of the mail.
-
-    Args:
-        reason: A sentence for operators.
-        lasting: Whether only a person can mend it.
-        underway: Whether the server had begun with this mail: then its recipient may be what it stumbled over.
-    """
-
-    def __init__(self, reason: str, *, lasting: bool = False, underway: bool = False) -> None:
-        super().__init__(reason)
-        self.lasting = lasting
-        self.underway = underway
 
 
 class Rejected(Exception):
@@ -74,13 +54,34 @@ class Rejected(Exception):
         self.code = code
         self.enhanced = enhanced
 
+    @property
+    def is_about_the_mail(self) -> bool:
+        """Whether it can be due to this mail, and the connection is as good as before."""
+        return self.step != "MAIL" and 400 <= self.code < 600 and self.code != _CLOSING  # noqa: PLR2004 - SMTP: a no
+
 
 class NoReply(Exception):
     """The whole mail was written and nobody knows whether the server has taken it."""
 
 
+@dataclass(slots=True)
+class _Line:
+    """A connection, and how many mails it has seen."""
+
+    smtp: SMTP
+    mails: int = 0
+    ending: asyncio.Task[None] | None = None
+
+    @property
+    def is_fit(self) -> bool:
+        """Whether there may be another mail on it, as far as we can tell from here."""
+        return self.smtp.is_connected and self.mails < MOST_MAILS
+
+
 class Submission:
-    """Hands mails over to the server of the settings.
+    """Hands mails over to the server of the settings, one at a time.
+
+    The connection is kept for the next mail, and ended when none comes.
 
     Args:
         label: The channel's path in the settings, for sentences.
@@ -91,10 +92,16 @@ class Submission:
 
     def __init__(self, label: str, server: Server, settings: MailSettings, token: AccessToken | None = None) -> None:
         self._label = label
-        self._server = server
         self._settings = settings
-        self._token = token
-        self.encrypted: bool | None = None
+        self._connector = Connector(label, server, settings, token)
+        self._idle: _Line | None = None
+        self._endings: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    @property
+    def encrypted(self) -> bool | None:
+        """Whether the last connection was; None before the first."""
+        return self._connector.encrypted
 
     async def check(self) -> None:
         """Connects, logs in, and asks for nothing.
@@ -102,13 +109,11 @@ class Submission:
         Raises:
             Unreached: It does not work.
         """
-        smtp = await self._connect()
+        smtp = await self._connector.open()
         try:
             await self._command(smtp, b"NOOP")
-            with suppress(SMTPException, OSError):
-                await smtp.quit(timeout=min(QUIT_SECONDS, self._settings.timeout))
         finally:
-            _drop(smtp)
+            await self._say_goodbye(smtp)
 
     async def hand_over(self, envelope_id: str, recipient: str, content: bytes) -> None:
         """Hands one mail over; returns once the server has taken it.
@@ -124,153 +129,94 @@ class Submission:
             Rejected: The server has refused it.
             NoReply: Nobody knows.
         """
-        smtp = await self._connect()
+        line = self._take()
+        if line is not None:
+            try:
+                await self._transact(line, envelope_id, recipient, content)
+            except (Unreached, Rejected) as error:
+                if isinstance(error, Rejected) and error.is_about_the_mail:
+                    raise
+            else:
+                return
+            # The connection had died, or its time was over. Nothing was handed over: a new one has the word.
+        await self._transact(_Line(await self._connector.open()), envelope_id, recipient, content)
+
+    async def close(self) -> None:
+        """Ends the connection that waits, if any, within ``QUIT_SECONDS``. Never raises."""
+        self._closed = True
+        line = self._take()
+        if line is not None:
+            self._end(line, 0)
+        if self._endings:
+            await asyncio.wait(self._endings)
+
+    def _take(self) -> _Line | None:
+        """The connection that waits, if it is fit."""
+        line, self._idle = self._idle, None
+        if line is None:
+            return None
+        if line.ending is not None:
+            line.ending.cancel()
+            line.ending = None
+        if line.is_fit:
+            return line
+        drop(line.smtp)
+        return None
+
+    def _keep(self, line: _Line) -> None:
+        """Lets a connection wait for the next mail, or ends it; nobody waits for that, the mail is handed over."""
+        if self._closed or not line.is_fit:
+            self._end(line, 0)
+        else:
+            self._idle = line
+            self._end(line, IDLE_SECONDS)
+
+    def _end(self, line: _Line, after: float) -> None:
+        line.ending = asyncio.create_task(self._end_later(line, after))
+        self._endings.add(line.ending)
+        line.ending.add_done_callback(self._endings.discard)
+
+    async def _end_later(self, line: _Line, after: float) -> None:
         try:
-            await self._envelope(smtp, envelope_id, recipient)
-            await self._content(smtp, content)
+            await asyncio.sleep(after)
+            if self._idle is line:  # whoever takes it first cancels this task
+                self._idle = None
+            await self._say_goodbye(line.smtp)
+        finally:
+            if line.ending is not None:  # else another mail goes out on it
+                drop(line.smtp)
+
+    async def _say_goodbye(self, smtp: SMTP) -> None:
+        """Ends a connection in order, or at once where the server does not let us."""
+        try:
             with suppress(SMTPException, OSError):
                 await smtp.quit(timeout=min(QUIT_SECONDS, self._settings.timeout))
         finally:
-            _drop(smtp)
+            drop(smtp)
 
-    async def _connect(self) -> SMTP:
-        server, timeout = self._server, self._settings.timeout
-        smtp = SMTP(
-            hostname=server.host,
-            port=server.port,
-            use_tls=server.implicit_tls,
-            start_tls=False,
-            tls_context=await self._context() if server.implicit_tls else None,
-            timeout=timeout,
-            local_hostname=self._settings.address.rpartition("@")[2],  # a name that exists; no look-up of our own
-        )
+    async def _transact(self, line: _Line, envelope_id: str, recipient: str, content: bytes) -> None:
+        """One mail on one connection, which is kept if it can be."""
+        line.mails += 1
         try:
-            await smtp.connect()
-            await smtp.ehlo()
-            if not server.implicit_tls:
-                await self._start_tls(smtp)
-            self.encrypted = smtp.get_transport_info("sslcontext") is not None
-            await self._log_in(smtp)
+            await self._envelope(line.smtp, envelope_id, recipient)
+            await self._content(line.smtp, content)
+        except Rejected as error:
+            if error.is_about_the_mail and await self._is_reset(line.smtp):
+                self._keep(line)
+            else:
+                drop(line.smtp)
+            raise
+        except BaseException:
+            drop(line.smtp)
+            raise
+        self._keep(line)
+
+    async def _is_reset(self, smtp: SMTP) -> bool:
+        """Drops what was said of a refused mail: RFC 5321, 4.1.1.5."""
+        try:
+            return (await self._command(smtp, b"RSET")).code // 100 == 2  # noqa: PLR2004 - SMTP: fine
         except Unreached:
-            _drop(smtp)
-            raise
-        except (SMTPException, OSError, ValueError) as error:
-            _drop(smtp)
-            raise self._unreached(error) from None
-        except asyncio.CancelledError:
-            _drop(smtp)
-            raise
-        return smtp
-
-    async def _start_tls(self, smtp: SMTP) -> None:
-        """Encrypts the connection where the server can.
-
-        Where it cannot, no password is sent, unless the server is on this machine. Without a password a plain
-        connection does, unless ``require_tls`` is set: ``smtp://`` says *STARTTLS where offered*, as relays in one's
-        own network have it. On this machine a certificate of the server's own making counts, as nobody can stand in
-        between; with ``ca_file`` it is verified there too.
-        """
-        near = _is_near(smtp)
-        if smtp.supports_extension("starttls"):
-            context = await self._context(verified=not near or self._settings.ca_file is not None)
-            await smtp.starttls(tls_context=context)
-            await smtp.ehlo()
-        elif self._settings.require_tls or (self._server.user and not near):
-            raise Unreached(
-                f"{self._label}.smtp: the server offers no STARTTLS, and nobody logs in without it: use smtps://, or "
-                "leave out the user.",
-                lasting=True,
-            )
-
-    async def _log_in(self, smtp: SMTP) -> None:
-        """Logs in once: several tries with one wrong password would lock the account the sooner."""
-        secret = self._settings.smtp_password or self._settings.password
-        if not self._server.user:
-            return
-        user = self._server.user.encode()
-        if secret is not None:
-            await self._give_password(smtp, user, secret.get_secret_value().encode())
-        elif self._token is not None:
-            await self._give_token(smtp, user, self._token)
-        else:
-            raise Unreached(f"{self._label}.smtp_password is not set, and smtp names a user.", lasting=True)
-
-    async def _give_password(self, smtp: SMTP, user: bytes, password: bytes) -> None:
-        offered = next((one for one in _LOG_INS if one in smtp.server_auth_methods), None)
-        if offered == "plain":
-            await smtp.auth_plain(user, password)
-        elif offered == "login":
-            await smtp.auth_login(user, password)
-        elif offered == "cram-md5":
-            await smtp.auth_crammd5(user, password)
-        else:
-            raise self._no_log_in("a password")
-
-    async def _give_token(self, smtp: SMTP, user: bytes, token: AccessToken) -> None:
-        if "xoauth2" not in smtp.server_auth_methods:
-            raise self._no_log_in("a token (XOAUTH2)")
-        try:
-            secret = await token.get()
-        except GatewayError as error:
-            raise Unreached(str(error), lasting=isinstance(error, NeedsOperator)) from None
-        try:
-            await smtp.auth_xoauth2(user, secret.encode())
-        except SMTPAuthenticationError:
-            token.forget()
-            raise
-
-    def _no_log_in(self, what: str) -> Unreached:
-        sentence = f"{self._label}.smtp: the server offers no log-in with {what}; correct the host and the port."
-        return Unreached(sentence, lasting=True)
-
-    async def _context(self, *, verified: bool = True) -> ssl.SSLContext:
-        """Trusts what the system trusts, and ``ca_file`` beside it, as mailbox and relay may be different houses."""
-
-        def make() -> ssl.SSLContext:
-            made = ssl.create_default_context()
-            if self._settings.ca_file is not None:
-                made.load_verify_locations(self._settings.ca_file)
-            return made
-
-        try:
-            context = await asyncio.to_thread(make)
-        except OSError as error:  # ssl.SSLError too
-            reason = f"{self._label}.ca_file: it holds no certificate that can be read ({type(error).__name__})."
-            raise Unreached(reason, lasting=True) from None
-        if not verified:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        return context
-
-    @property
-    def _secret(self) -> str:
-        """The setting that the log-in hangs on."""
-        if self._settings.smtp_password is not None:
-            return "smtp_password"
-        if self._settings.password is not None or self._token is None:
-            return "password"
-        return "oauth_token_file" if self._settings.oauth_token_file is not None else "oauth_token_url"
-
-    def _unreached(self, error: Exception) -> Unreached:
-        """Why there is no connection, or none that is logged in."""
-        if isinstance(error, SMTPAuthenticationError):
-            reply = shown(error.code, enhanced_code(error.message))
-            if 400 <= error.code < 500:  # noqa: PLR2004 - SMTP: for now
-                return Unreached(f"{self._label}.smtp: the server cannot log anybody in for now ({reply}).")
-            return Unreached(
-                f"{self._label}.{self._secret}: the server does not accept the log-in ({reply}).", lasting=True
-            )
-        if isinstance(error, SMTPResponseException):
-            reply = shown(error.code, enhanced_code(error.message))
-            return Unreached(f"{self._label}.smtp: the server turns us away ({reply}).", lasting=error.code >= 500)  # noqa: PLR2004 - SMTP: for good
-        cause = error.__cause__ if isinstance(error.__cause__, OSError) else error
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return Unreached(
-                f"{self._label}.ca_file: the server's certificate is not trusted ({cause.verify_code}); name the "
-                "certificate that vouches for it, or correct the host in smtp.",
-                lasting=True,
-            )
-        return Unreached(f"{self._label}.smtp: the server cannot be reached ({type(cause).__name__}).")
+            return False
 
     async def _envelope(self, smtp: SMTP, envelope_id: str, recipient: str) -> None:
         """MAIL and RCPT. With DSN (RFC 3461) a bounce names the answer, and comes for failures only."""
@@ -318,31 +264,6 @@ class Submission:
         return Unreached(f"{self._label}.smtp: the connection was lost before the mail was handed over.", underway=True)
 
 
-def shown(code: int, enhanced: str) -> str:
-    """A reply, for a sentence."""
-    return f"{code} {enhanced}".rstrip()
-
-
-def enhanced_code(message: str) -> str:
-    """The enhanced status code that a reply begins with (RFC 2034, 4), or nothing."""
-    found = _ENHANCED.match(message)
-    return found[0] if found else ""
-
-
 def _expect(step: Step, kind: int, reply: SMTPResponse) -> None:
     if reply.code // 100 != kind:
         raise Rejected(step, reply.code, enhanced_code(reply.message))
-
-
-def _is_near(smtp: SMTP) -> bool:
-    """Whether the server is on this machine."""
-    return ip_address(smtp.get_transport_info("peername")[0]).is_loopback
-
-
-def _drop(smtp: SMTP) -> None:
-    """Ends the connection at once, without TLS's farewell, which a dead server never gives."""
-    transport = smtp.transport
-    smtp.close()
-    abort = getattr(transport, "abort", None)
-    if abort is not None:
-        abort()

@@ -1,6 +1,7 @@
 """The SMS channel: modems and phones, driven by libGammu in a child process of their own."""
 
 from channels.sms.channel import SmsChannel
+from channels.sms.composed import compose
 from channels.sms.settings import SmsSettings
 from gateway.ports import ChannelPlugin
 
@@ -10,6 +11,7 @@ CHANNEL = ChannelPlugin(
     after_crash="resend",
     sample_name="sms-1708",
     sample={"device": "/dev/ttyUSB0", "number": "1708", "pin": "file:/run/secrets/pin"},
+    compose=compose,
 )
 """What the entry point names. An SMS that was being sent at a crash may go once more: silence would be worse."""
 

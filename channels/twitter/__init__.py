@@ -1,6 +1,7 @@
 """The X (Twitter) channel: the filtered stream, reconciled by recent search, and answers as replies."""
 
 from channels.twitter.channel import TwitterChannel
+from channels.twitter.composed import compose
 from channels.twitter.settings import TwitterSettings
 from gateway.ports import ChannelPlugin
 
@@ -20,6 +21,7 @@ CHANNEL = ChannelPlugin(
         "access_token_secret": "env:X_ACCESS_TOKEN_SECRET",
     },
     one_reader=True,
+    compose=compose,
 )
 """What the entry point names. Before an answer goes a second time the account's own posts are looked through."""
 

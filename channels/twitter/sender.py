@@ -43,7 +43,6 @@ LET_OTHERS_PASS: Final = 6
 """An answer that X has forbidden so often, without a known reason, lets the others go first once: should one of them
 be taken, the reason lies in this answer."""
 
-_BUDGET_LOOKS: Final = 8
 _MOST_REMEMBERED: Final = 1000
 _MOST_PAGES: Final = 32
 """X shows the newest 3,200 posts of an account, https://docs.x.com/x-api/posts/timelines/introduction."""
@@ -206,22 +205,11 @@ class Sender:
             self._attempted = await self._store.attempted_since(now - DAY)
             if self._attempted <= self._settings.daily_posts:
                 return
-            wait = await self._until_room(now)
+            oldest = await self._store.nth_attempt(self._settings.daily_posts + 1)
         except StoreUnavailable as error:
             raise self._throttled(str(error), UNREACHED_FIRST) from error
+        wait = 1.0 if oldest is None else (oldest + DAY - now).total_seconds() + 1
         raise self._throttled(f"The {self._settings.daily_posts} posts of 24 hours (daily_posts) are used up.", wait)
-
-    async def _until_room(self, now: datetime) -> float:
-        """Seconds until enough posts are older than a day, to within six minutes."""
-        full, room = 0.0, DAY.total_seconds()
-        for _ in range(_BUDGET_LOOKS):
-            middle = (full + room) / 2
-            later = now - DAY + timedelta(seconds=middle)
-            if await self._store.attempted_since(later) > self._settings.daily_posts:
-                full = middle
-            else:
-                room = middle
-        return room + 1
 
     async def _failed(self, answer: OutgoingAnswer, error: ApiError) -> Sent:
         status = error.status
@@ -239,7 +227,8 @@ class Sender:
             raise self._forbid(answer) from error
         if status is not None and 400 <= status < 500 and status != 408:  # noqa: PLR2004 - HTTP
             raise NotSent(f"X did not take the answer ({status}, {error.title}).") from error
-        raise MaybeSent(f"channels.{self._name}: X failed while it took an answer ({error}).") from error
+        reason = f"channels.{self._name}: X failed while it took an answer ({error})."
+        raise MaybeSent(reason, channel_works=True) from error
 
     async def _posted_before(self, answer: OutgoingAnswer) -> Sent:
         """X has these words already: those of an earlier attempt, or of an answer to another post.

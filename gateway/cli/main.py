@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from gateway.cli import bench, channels, check, demo, messages, migrate, run, schema
+from gateway.cli import bench, channels, check, classify, demo, evaluate, messages, migrate, run, schema
 from gateway.errors import GatewayError
 
 app = typer.Typer(
@@ -20,6 +20,8 @@ app.command("check")(check.check)
 app.command("channels")(channels.channels)
 app.command("migrate")(migrate.migrate)
 app.command("bench")(bench.bench)
+app.command("evaluate")(evaluate.evaluate_pairs)
+app.command("classify")(classify.classify)
 app.add_typer(messages.app, name="messages")
 app.add_typer(schema.app, name="schema")
 

@@ -9,12 +9,14 @@ from rich.table import Table
 from rich.text import Text
 
 from gateway.console.snapshot import Snapshot
+from gateway.demo.smtp import DemoMailServer, TakenMail
 from gateway.model import ReportEvent, decode_event
 from gateway.ports import OutboxEvent, PublishResult
 from gateway.publishers import JournalPublisher
 
 REPORTS_SHOWN: Final = 10
 _TEXT_SHOWN: Final = 72
+_SUBJECT_SHOWN: Final = 48
 _DETAILS: Final = {
     "signal_percent": "signal %",
     "sim_used": "SIM slots used",
@@ -53,13 +55,19 @@ def line(event: ReportEvent) -> str:
     return f"{event.time:%H:%M:%S} {kind} #{report.tracking_id} {report.channel}{parts} {text}"
 
 
-def draw(snapshot: Snapshot, journal: ObservedJournal, address: str) -> RenderableType:
+def answer_line(mail: TakenMail) -> str:
+    """One answer that a citizen got by mail, as a line of text."""
+    return f"answer by mail to {mail.recipient} {mail.subject[:_SUBJECT_SHOWN]!r} {_first_line(mail)[:_TEXT_SHOWN]!r}"
+
+
+def draw(snapshot: Snapshot, journal: ObservedJournal, post: DemoMailServer, address: str) -> RenderableType:
     """The whole screen."""
     return Group(
         Text.from_markup(f"[b]LAPOR Gateway[/] · demo · [link={address}]{address}[/] · Ctrl-C ends it\n"),
         _channels(snapshot),
         _pipeline(snapshot, journal),
         _reports(journal),
+        mails_table(post),
     )
 
 
@@ -100,3 +108,17 @@ def _reports(journal: ObservedJournal) -> Table:
             Text(report.text[:_TEXT_SHOWN], no_wrap=True, overflow="ellipsis"),
         )
     return table
+
+
+def mails_table(post: DemoMailServer) -> Table:
+    """The newest answers that citizens got by mail."""
+    title = f"Jawaban lewat surel · Answers by mail ({post.count})"
+    table = Table("to", "subject", "text", title=title, expand=True)
+    for mail in reversed(post.newest):
+        cells = mail.subject[:_SUBJECT_SHOWN], _first_line(mail)[:_TEXT_SHOWN]
+        table.add_row(mail.recipient, *(Text(cell, no_wrap=True, overflow="ellipsis") for cell in cells))
+    return table
+
+
+def _first_line(mail: TakenMail) -> str:
+    return next((line for line in mail.text.splitlines() if line.strip()), "")

@@ -17,7 +17,8 @@ from gateway.console import Console
 from gateway.console.snapshot import take_snapshot
 from gateway.demo.mails import ADDRESS, keep_writing, open_maildir
 from gateway.demo.network import DummyNetwork, keep_texting
-from gateway.demo.screen import ObservedJournal, draw, line
+from gateway.demo.screen import ObservedJournal, answer_line, draw, line
+from gateway.demo.smtp import DemoMailServer
 from gateway.demo.x import XSimulator
 from gateway.demo.x.citizens import keep_posting
 from gateway.settings import Settings
@@ -38,8 +39,14 @@ class Plan:
     seed: int
 
 
-def demo_table(folder: Path, x: XSimulator) -> dict[str, Any]:
-    """The demo's settings: as embedded as can be, with Gammu's own dummy phone, a simulated X and a Maildir."""
+def demo_table(folder: Path, x: XSimulator, smtp_url: str) -> dict[str, Any]:
+    """The demo's settings: as embedded as can be, with Gammu's own dummy phone, a simulated X and a Maildir.
+
+    Args:
+        folder: Where everything is kept.
+        x: The simulated X.
+        smtp_url: Where answers by mail go.
+    """
     return {
         "store": {"url": f"sqlite:///{folder / 'gateway.db'}", "files": str(folder / "files")},
         "queue": {"url": f"journal:{folder / 'intake.jsonl'}"},
@@ -62,17 +69,17 @@ def demo_table(folder: Path, x: XSimulator) -> dict[str, Any]:
                 "media_hosts": [x.origin.removeprefix("http://")],
                 **asdict(x.options.credentials),
             },
-            "email": _mail_section(folder),
+            "email": _mail_section(folder, smtp_url),
         },
     }
 
 
-def _mail_section(folder: Path) -> dict[str, Any]:
-    """A Maildir that nobody answers: there is no server in the demo that would take a mail."""
+def _mail_section(folder: Path, smtp_url: str) -> dict[str, Any]:
     return {
         "type": "mail",
         "mailbox": f"maildir:{folder / 'mail'}",
         "address": ADDRESS,
+        "smtp": smtp_url,
         "poll_seconds": 1.0,
     }
 
@@ -93,8 +100,8 @@ async def show(folder: Path, settings_of: Callable[[Mapping[str, Any]], Settings
         loop.call_later(plan.seconds, stop.set)
     network = await asyncio.to_thread(DummyNetwork, folder / "phone")
     await asyncio.to_thread(open_maildir, folder / "mail")
-    async with XSimulator() as x:
-        settings = settings_of(demo_table(folder, x))
+    async with XSimulator() as x, DemoMailServer() as post:
+        settings = settings_of(demo_table(folder, x, post.url))
         journal = ObservedJournal(settings.queue.url.removeprefix("journal:"))
         gateway = Gateway(settings, publisher=journal)
         console = Console(gateway)
@@ -102,7 +109,7 @@ async def show(folder: Path, settings_of: Callable[[Mapping[str, Any]], Settings
             await gateway.start()
             address = await console.start()
             async with _citizens(network, x, folder / "mail", plan):
-                await _watch(gateway, journal, address, stop)
+                await _watch(gateway, journal, post, address, stop)
         finally:
             await console.stop()
             await gateway.stop()
@@ -125,25 +132,33 @@ async def _citizens(network: DummyNetwork, x: XSimulator, mail: Path, plan: Plan
         await asyncio.gather(*busy, return_exceptions=True)
 
 
-async def _watch(gateway: Gateway, journal: ObservedJournal, address: str, stop: asyncio.Event) -> None:
+async def _watch(
+    gateway: Gateway, journal: ObservedJournal, post: DemoMailServer, address: str, stop: asyncio.Event
+) -> None:
     terminal = Terminal()
     if not terminal.is_terminal:
-        await _print_lines(terminal, journal, address, stop)
+        await _print_lines(terminal, journal, post, address, stop)
         return
     with Live(console=terminal, screen=False, auto_refresh=False) as live:
         while not stop.is_set():
-            live.update(draw(await take_snapshot(gateway), journal, address), refresh=True)
+            live.update(draw(await take_snapshot(gateway), journal, post, address), refresh=True)
             await _pause(stop)
 
 
-async def _print_lines(terminal: Terminal, journal: ObservedJournal, address: str, stop: asyncio.Event) -> None:
+async def _print_lines(
+    terminal: Terminal, journal: ObservedJournal, post: DemoMailServer, address: str, stop: asyncio.Event
+) -> None:
     terminal.print(f"LAPOR Gateway demo: {address} (Ctrl-C ends it)", highlight=False)
-    printed = 0
+    printed = answered = 0
     while not stop.is_set():
         fresh = min(journal.count - printed, len(journal.newest))
         for event in list(journal.newest)[len(journal.newest) - fresh :]:
             terminal.print(line(event), highlight=False, markup=False, soft_wrap=True)
         printed = journal.count
+        fresh = min(post.count - answered, len(post.newest))
+        for mail in list(post.newest)[len(post.newest) - fresh :]:
+            terminal.print(answer_line(mail), highlight=False, markup=False, soft_wrap=True)
+        answered = post.count
         await _pause(stop)
 
 

@@ -1,16 +1,24 @@
-"""Where events go: RabbitMQ, or a journal file when the queue is embedded."""
+"""The queue: where events go, and where the core's replies come from. RabbitMQ, or a journal file when embedded."""
 
 from gateway.ports import Publisher
 from gateway.publishers.amqp import AmqpPublisher
 from gateway.publishers.journal import JournalPublisher
+from gateway.publishers.replies import AmqpReplies
 from gateway.settings.model import QueueSettings
+
+_JOURNAL = "journal:"
 
 
 def make_publisher(settings: QueueSettings) -> Publisher:
     """The publisher that ``queue.url`` names."""
-    if settings.url.startswith("journal:"):
-        return JournalPublisher(settings.url.removeprefix("journal:"))
+    if settings.url.startswith(_JOURNAL):
+        return JournalPublisher(settings.url.removeprefix(_JOURNAL))
     return AmqpPublisher(settings)
 
 
-__all__ = ["AmqpPublisher", "JournalPublisher", "make_publisher"]
+def make_replies(settings: QueueSettings) -> AmqpReplies | None:
+    """What reads the core's replies from ``queue.url``; None for a journal, by which nobody can reply."""
+    return None if settings.url.startswith(_JOURNAL) else AmqpReplies(settings)
+
+
+__all__ = ["AmqpPublisher", "AmqpReplies", "JournalPublisher", "make_publisher", "make_replies"]

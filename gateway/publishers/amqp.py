@@ -1,33 +1,19 @@
-"""Publishes to RabbitMQ: persistent, mandatory, confirmed, a whole batch in flight before the first confirm returns.
-
-The connection is a plain one and is made anew by the publish stage's own back-off: a connection that mends itself
-would hide from the operator that it is gone.
-"""
+"""Publishes to RabbitMQ: persistent, mandatory, confirmed, a whole batch in flight before the first confirm returns."""
 
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 
-import aio_pika
-from aio_pika.abc import AbstractChannel, AbstractConnection
-from aio_pika.exceptions import (
-    AMQPError,
-    AuthenticationError,
-    ChannelClosed,
-    ChannelInvalidStateError,
-    ChannelPreconditionFailed,
-    DeliveryError,
-    ProbableAuthenticationError,
-)
+from aio_pika.abc import AbstractConnection
+from aio_pika.exceptions import AMQPError, ChannelClosed, ChannelInvalidStateError, DeliveryError
 from aiormq import Channel as UnderlayChannel
 from aiormq import spec
-from aiormq.exceptions import InvalidFrameError
-from yarl import URL
 
-from gateway.errors import BrokerUnavailable, GatewayError, NeedsOperator
+from gateway.errors import BrokerUnavailable, GatewayError
 from gateway.ports import OutboxEvent, PublishResult
+from gateway.publishers.connection import Broker, close
 from gateway.publishers.pipeline import Confirmation, forget, publish_batch
-from gateway.publishers.topology import EXCHANGES, QUEUES, REPORTS_EXCHANGE
+from gateway.publishers.topology import REPORTS_EXCHANGE
 from gateway.settings.model import QueueSettings
 from gateway.telemetry import Log, logger
 
@@ -40,9 +26,8 @@ class AmqpPublisher:
     """
 
     def __init__(self, settings: QueueSettings) -> None:
-        self._url = URL(settings.url).update_query(heartbeat=settings.heartbeat)
+        self._broker = Broker(settings)
         self._publish_timeout = settings.publish_timeout
-        self._connect_timeout = settings.connect_timeout
         self._connection: AbstractConnection | None = None
         self._channel: UnderlayChannel | None = None
         self._opening = asyncio.Lock()
@@ -57,39 +42,8 @@ class AmqpPublisher:
         async with self._opening:
             if self._channel is None or self._channel.is_closed:
                 await self.close()
-                await self._connect()
-
-    async def _connect(self) -> None:
-        try:
-            async with asyncio.timeout(self._connect_timeout):
-                self._connection = await aio_pika.connect(self._url)
-                self._connection.close_callbacks.add(self._lost)
-                channel = await self._connection.channel(publisher_confirms=True, on_return_raises=True)
-                await declare(channel)
-                self._channel = await _underlay(channel)
-        except BaseException as error:
-            await self.close()
-            translated = self._translate(error)
-            if translated is None:
-                raise
-            raise translated from error
-        logger.info(Log.BROKER_STATE, state="up")
-
-    def _translate(self, error: BaseException) -> GatewayError | None:
-        shown = self._url.with_password(None).with_query(None)
-        if isinstance(error, AuthenticationError | ProbableAuthenticationError):
-            return NeedsOperator(f"queue.url: RabbitMQ refuses the login at {shown}: check user, password and vhost.")
-        if isinstance(error, InvalidFrameError):
-            # What aiormq makes of a connection that RabbitMQ closes instead of opening the virtual host.
-            return NeedsOperator(f"queue.url: RabbitMQ does not open the vhost at {shown}: check that it exists.")
-        if isinstance(error, ChannelPreconditionFailed):
-            return NeedsOperator(
-                "queue.url: an exchange or queue of ours exists on RabbitMQ with other properties; compare "
-                "queue/definitions.json, and delete or migrate it."
-            )
-        if isinstance(error, Exception):
-            return BrokerUnavailable(f"queue.url: RabbitMQ cannot be reached at {shown} ({type(error).__name__}).")
-        return None
+                self._connection, self._channel = await self._broker.connect(self._lost)
+                logger.info(Log.BROKER_STATE, state="up")
 
     def _lost(self, _sender: object, error: BaseException | None) -> None:
         self._channel = None
@@ -184,30 +138,16 @@ class AmqpPublisher:
         await self.open()
         if self._connection is None:
             raise BrokerUnavailable("RabbitMQ is not connected.")
-        try:
-            async with asyncio.timeout(self._connect_timeout):
-                return await _underlay(await self._connection.channel(publisher_confirms=True, on_return_raises=True))
-        except Exception as error:
-            raise self._translate(error) or error from error
+        return await self._broker.further_channel(self._connection)
 
     async def close(self) -> None:
         """Closes the connection, within seconds."""
         connection, self._connection, self._channel = self._connection, None, None
-        if connection is not None:
-            connection.close_callbacks.discard(self._lost)
-            with suppress(Exception):
-                async with asyncio.timeout(3):
-                    await connection.close()
+        await close(connection, self._lost)
 
 
 class _ChannelClosed(BrokerUnavailable):
     """The broker has ended the channel, which it does for a single bad publish too."""
-
-
-async def _underlay(channel: AbstractChannel) -> UnderlayChannel:
-    underlay = await channel.get_underlay_channel()
-    assert isinstance(underlay, UnderlayChannel)  # noqa: S101 - the only kind that aio-pika has
-    return underlay
 
 
 def _error_of(confirmation: Confirmation) -> BaseException | None:
@@ -222,11 +162,3 @@ def _reason(error: DeliveryError) -> str:
     if isinstance(frame, spec.Basic.Return):
         return f"returned: {frame.reply_text}"
     return f"refused: {type(frame).__name__}"
-
-
-async def declare(channel: AbstractChannel) -> None:
-    """Declares every exchange, queue and binding of ours; what stands already is left as it is."""
-    exchanges = {each.name: await channel.declare_exchange(each.name, each.type, durable=True) for each in EXCHANGES}
-    for each in QUEUES:
-        queue = await channel.declare_queue(each.name, durable=True, arguments=each.arguments)
-        await queue.bind(exchanges[each.exchange], routing_key=each.routing_key)

@@ -4,22 +4,18 @@ The sample file and the settings page are generated from here; a channel declare
 """
 
 from dataclasses import dataclass
+from datetime import timedelta, timezone, tzinfo
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, Field, InstanceOf, field_validator, model_validator
 
 from gateway.ports import ChannelPlugin, ChannelSettings
+from gateway.settings import wording
 
-DEFAULT_RECEIPT = (
-    "Terima kasih. Laporan Anda kami terima dengan Tracking ID #{tracking_id}. "
-    "Simpan nomor ini untuk memantau tindak lanjutnya."
-)
-
-DEFAULT_RECEIPT_EN = (
-    "Thank you. We have received your report; its tracking ID is #{tracking_id}. "
-    "Please keep this number to follow what is done about it."
-)
+DEFAULT_RECEIPT = wording.RECEIPT
+DEFAULT_RECEIPT_EN = wording.RECEIPT_EN
 
 
 class Section(BaseModel, extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False):
@@ -142,26 +138,115 @@ class PipelineSettings(Section):
     )
 
 
-def _names_the_tracking_id(template: str) -> str:
+def _filled_with(*needed: str, optional: tuple[str, ...] = ()) -> AfterValidator:
+    """Refuses a template that lacks a field, holds another one, or breaks when it is filled."""
+
+    def check(template: str) -> str:
+        values = {name: f"<{name}>" for name in (*needed, *optional)}
+        try:
+            filled = template.format(**values)
+        except (KeyError, IndexError, ValueError, AttributeError):
+            filled = ""
+        if not filled.strip() or any(values[name] not in filled for name in needed):
+            fields = " and ".join(f"{{{name}}}" for name in needed)
+            message = f"must hold {fields} and no other field in braces" if needed else "must be a text without braces"
+            raise ValueError(message)
+        return template
+
+    return AfterValidator(check)
+
+
+def _known_zone(name: str) -> str:
     try:
-        filled = template.format(tracking_id="1234567897")
-    except (KeyError, IndexError, ValueError):
-        filled = ""
-    if "1234567897" not in filled:
-        message = "must hold {tracking_id} and no other field in braces"
+        zone_of(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        message = "is no time zone that is known here; Asia/Jakarta, Asia/Makassar and Asia/Jayapura always are"
+        raise ValueError(message) from None
+    return name
+
+
+def zone_of(name: str) -> tzinfo:
+    """The time zone of a name. Indonesia's three are known without the system's files: they have no summer time.
+
+    Raises:
+        ZoneInfoNotFoundError: There is none of the name. ValueError and OSError are raised by odd names.
+    """
+    hours = {"Asia/Jakarta": 7, "Asia/Makassar": 8, "Asia/Jayapura": 9}.get(name)
+    return ZoneInfo(name) if hours is None else timezone(timedelta(hours=hours), name)
+
+
+def _a_span(hours: str) -> str:
+    begin, _, end = hours.partition("-")
+    if hours and begin == end:
+        message = "must begin and end at different times"
         raise ValueError(message)
-    return template
+    return hours
+
+
+_Plain = Annotated[str, _filled_with()]
+_OfReport = Annotated[str, _filled_with("tracking_id")]
+_OfState = Annotated[str, _filled_with("tracking_id", "status", optional=("date",))]
+_HOUR = "([01][0-9]|2[0-3]):[0-5][0-9]"
 
 
 class AnswerSettings(Section):
-    """What citizens are answered."""
+    """What citizens are answered, and when not."""
 
     enabled: bool = Field(default=True, description="Whether citizens are answered at all.")
-    receipt: Annotated[str, AfterValidator(_names_the_tracking_id)] = Field(
+    receipt: _OfReport = Field(
         default=DEFAULT_RECEIPT, description="The receipt; {tracking_id} stands for the report's number."
     )
-    receipt_en: Annotated[str, AfterValidator(_names_the_tracking_id)] = Field(
+    receipt_en: _OfReport = Field(
         default=DEFAULT_RECEIPT_EN, description="The receipt for a mail that is written in English."
+    )
+    receipt_repeat: _OfReport = Field(default=wording.REPEAT, description="The receipt for a report that we have.")
+    receipt_repeat_en: _OfReport = Field(default=wording.REPEAT_EN, description="The same in English.")
+    status: _OfState = Field(
+        default=wording.STATUS,
+        description="The answer to STATUS, with {tracking_id}, {status} and, if wanted, {date}.",
+    )
+    status_en: _OfState = Field(default=wording.STATUS_EN, description="The same in English.")
+    status_withheld: _OfReport = Field(
+        default=wording.STATUS_WITHHELD,
+        description="The answer to STATUS in public for a report that is anonymous or secret.",
+    )
+    status_withheld_en: _OfReport = Field(default=wording.STATUS_WITHHELD_EN, description="The same in English.")
+    unknown: _Plain = Field(
+        default=wording.UNKNOWN, description="The answer to STATUS with a number that is no report of the sender's own."
+    )
+    unknown_en: _Plain = Field(default=wording.UNKNOWN_EN, description="The same in English.")
+    no_report: _Plain = Field(
+        default=wording.NO_REPORT, description="The answer to STATUS without a number where there is no report."
+    )
+    no_report_en: _Plain = Field(default=wording.NO_REPORT_EN, description="The same in English.")
+    help: _Plain = Field(default=wording.HELP, description="The answer to BANTUAN.")
+    help_en: _Plain = Field(default=wording.HELP_EN, description="The answer to HELP in an English mail.")
+    stopped: _Plain = Field(default=wording.STOPPED, description="The answer to STOP or BERHENTI.")
+    stopped_en: _Plain = Field(default=wording.STOPPED_EN, description="The same in English.")
+    started: _Plain = Field(default=wording.STARTED, description="The answer to MULAI.")
+    started_en: _Plain = Field(default=wording.STARTED_EN, description="The same in English.")
+    per_reporter_per_day: int = Field(
+        default=20, ge=1, le=1000, description="Answers to one reporter within 24 hours, after which receipts end."
+    )
+    flood_messages: int = Field(
+        default=5,
+        ge=1,
+        le=1000,
+        description="Answers to one reporter within ten minutes; of a flood beyond that only the first is answered.",
+    )
+    repeat_pause_minutes: float = Field(
+        default=60.0, ge=0, le=10080, description="Minutes in which a repeated report gets no second receipt."
+    )
+    per_channel_per_day: int = Field(
+        default=10_000, ge=0, description="Answers that one channel sends within 24 hours; the rest waits. 0: no bound."
+    )
+    quiet_hours: Annotated[str, AfterValidator(_a_span)] = Field(
+        default="21:00-06:00",
+        pattern=f"^({_HOUR}-{_HOUR})?$",
+        description="When no notification is sent (receipts are); empty: never quiet.",
+    )
+    timezone: Annotated[str, AfterValidator(_known_zone)] = Field(
+        default="Asia/Jakarta", description="The time zone of quiet_hours and of the dates that citizens read."
     )
     max_age_hours: float = Field(
         default=72.0, gt=0, le=720, description="Hours after which an answer that could not be sent expires."

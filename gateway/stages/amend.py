@@ -6,8 +6,10 @@ from itertools import groupby
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from gateway.decisions import Source, blanked, composed, sha256_of
+from gateway.clock import to_milliseconds
+from gateway.decisions import Source, beginning, blanked, composed, sha256_of
 from gateway.model import Parts, Report, encode
+from gateway.stages.kinship import matter_row
 from gateway.stages.understand import Understanding, Unparsable
 from gateway.stages.writes import Writes
 from gateway.store import answers as answer_rows
@@ -74,12 +76,13 @@ class Amendment:
 
     def publish_difference(self, published: Published, sources: Sequence[Source]) -> None:
         """Publishes a report as its messages now have it, if that is not how it was published last."""
-        after = composed(published.report, sources)
-        if after is None:
+        after, first = composed(published.report, sources), beginning(sources)
+        if after is None or first is None:
             if published.withdrawn_at is None:
                 self._writes.publish_change(published.report, "withdrawn", published)
         elif published.withdrawn_at is not None or encode(after) != encode(published.report):
             self._writes.publish_change(after, "updated", published)
+            self._writes.matters[after.id] = matter_row(after.id, first.parsed, to_milliseconds(after.received_at))
 
     async def erase(self, connection: AsyncConnection, published: Published, message: Named) -> None:
         """A message of a report is gone from its source: what it said goes from the report and from the store.

@@ -12,6 +12,8 @@ from gateway.clock import Clock, to_milliseconds
 from gateway.errors import ChannelUnavailable, MaybeSent, NotSent, Refused, Retry, Throttled
 from gateway.ports import AfterCrash, Channel, LooksBack, OutgoingAnswer, Sent
 from gateway.settings.model import AnswerSettings
+from gateway.stages import undeliverable
+from gateway.stages.budget import ChannelBudget
 from gateway.store import Store, leases
 from gateway.store import answers as answer_rows
 from gateway.store.answers import DueAnswer
@@ -22,7 +24,21 @@ POLL_SECONDS: Final = 5.0
 """How often the database is asked for answers that nobody announced: retries that are due, other processes' rows."""
 
 RETRY_FIRST: Final = 15.0
-RETRY_CAP: Final = 3600.0
+RETRY_GROWTH: Final = 5.0
+RETRY_CAP: Final = 8 * 3600.0
+"""Pauses between the attempts at one answer: 15 s, 75 s, 6 min, 31 min, 2.6 h, and then 8 h each time.
+
+Five attempts fall into the first hour: those for a network that was busy and for greylisting, whose window opens after
+minutes and closes after hours (10 and 240 minutes in cPanel's example,
+https://api.docs.cpanel.net/openapi/whm/operation/save_cpgreylist_config/). The rest are spread over a night and a day,
+for a modem without network or a mailbox that is full: the eight of ``answers.max_attempts`` take 19 hours. RFC 5321,
+4.5.4.1 wants at least 30 minutes in general, and four to five days until one gives up: a receipt helps nobody then, and
+``answers.max_age_hours`` ends it. What holds all answers up, such as a server that is away, is no attempt and does not
+use them up.
+"""
+
+LOOK_CAP: Final = 3600.0
+"""The longest pause before an answer that may have gone out is looked for: no citizen is bothered by a look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +54,8 @@ class _Attempt:
     not_there: bool = False
     put_off: bool = False
     failure: str = ""
+    by_settings: bool = False
+    """Failed because the channel is set to answer nobody: for a receipt that is no news."""
     retry_at: int | None = None
 
 
@@ -81,6 +99,7 @@ class AnswerStage:
         self._recovered = False
         self._to_record: _Attempt | None = None
         self._resume_at = clock.monotonic()
+        self._budget = ChannelBudget(name, settings.per_channel_per_day, timedelta(hours=settings.max_age_hours))
 
     async def step(self) -> None:
         """Sends the next answer, or waits for one."""
@@ -114,9 +133,12 @@ class AnswerStage:
         too_old = to_milliseconds(now - timedelta(hours=self._settings.max_age_hours))
         async with self._store.write() as connection:
             await leases.check(connection, self._lease)
+            expiring = await undeliverable.watch_old(connection, self._name, too_old)
             expired = await answer_rows.expire(connection, self._name, too_old)
+            await undeliverable.report(connection, expiring, now)
             due = None
-            if self._clock.monotonic() >= self._resume_at:
+            monotonic = self._clock.monotonic()
+            if monotonic >= self._resume_at and await self._budget.has_room(connection, now, monotonic):
                 due = await answer_rows.next_due(connection, self._name, to_milliseconds(now))
         self._metrics.answers.labels(self._name, "expired").inc(expired)
         return due
@@ -133,21 +155,22 @@ class AnswerStage:
         except Throttled as error:
             await self._put_off(due, error)
         except Retry as error:
-            await self._record(_Attempt(due, put_off=True, failure=str(error), retry_at=self._retry_at(due.answer)))
+            await self._record(_Attempt(due, put_off=True, failure=str(error), retry_at=self._look_at(due.answer)))
         else:
             await self._record(_Attempt(due, sent=sent, not_there=sent is None))
 
     async def _send(self, due: DueAnswer) -> None:
         answer = due.answer
+        self._budget.spend()
         try:
             sent = await self._channel.send(answer)
         except Refused as error:
-            await self._record(_Attempt(due, failure=str(error)))
+            await self._record(_Attempt(due, failure=str(error), by_settings=error.by_settings))
         except Throttled as error:
             await self._put_off(due, error)
-        except MaybeSent:
-            await self._record(_Attempt(due, maybe_sent=True, retry_at=self._retry_at(answer)))
-            if self._after_crash != "look":
+        except MaybeSent as error:
+            await self._record(_Attempt(due, maybe_sent=True, failure=str(error), retry_at=self._look_at(answer)))
+            if not error.channel_works:
                 raise
         except (ChannelUnavailable, NotSent) as error:
             last = answer.attempt >= self._settings.max_attempts
@@ -164,9 +187,13 @@ class AnswerStage:
         until = to_milliseconds(self._clock.now() + timedelta(seconds=error.seconds))
         await self._record(_Attempt(due, put_off=True, failure=str(error), retry_at=until))
 
-    def _retry_at(self, answer: OutgoingAnswer) -> int:
-        pause = timedelta(seconds=min(RETRY_CAP, RETRY_FIRST * 2.0 ** min(answer.attempt - 1, 16)))
+    def _retry_at(self, answer: OutgoingAnswer, cap: float | None = None) -> int:
+        longest = RETRY_CAP if cap is None else cap
+        pause = timedelta(seconds=min(longest, RETRY_FIRST * RETRY_GROWTH ** min(answer.attempt - 1, 16)))
         return to_milliseconds(self._clock.now() + pause)
+
+    def _look_at(self, answer: OutgoingAnswer) -> int:
+        return self._retry_at(answer, LOOK_CAP)
 
     async def _record(self, attempt: _Attempt) -> None:
         """Writes down what became of an attempt; kept in hand until that is committed."""
@@ -174,10 +201,11 @@ class AnswerStage:
         async with self._store.write() as connection:
             await self._write(connection, attempt)
         self._to_record = None
+        nobody_knows = attempt.maybe_sent and (attempt.retry_at is None or self._after_crash == "unknown")
         if attempt.sent is not None:
             self._metrics.answers.labels(self._name, "sent").inc()
-        elif attempt.retry_at is None and not attempt.not_there:
-            self._metrics.answers.labels(self._name, "failed").inc()
+        elif nobody_knows or (attempt.retry_at is None and not attempt.not_there):
+            self._metrics.answers.labels(self._name, "unknown" if nobody_knows else "failed").inc()
             logger.warning(Log.ANSWER_FAILED, answer=attempt.due.answer.id, channel=self._name, reason=attempt.failure)
 
     async def _write(self, connection: AsyncConnection, attempt: _Attempt) -> None:
@@ -193,5 +221,9 @@ class AnswerStage:
             await answer_rows.mark_unknown(connection, answer)
         elif attempt.put_off and retry_at is not None:
             await answer_rows.put_off(connection, attempt.due, attempt.failure, retry_at)
-        else:
+        elif retry_at is not None:
             await answer_rows.mark_unsent(connection, answer, attempt.failure, retry_at)
+        else:
+            watched = await undeliverable.watch(connection, [answer.id], only_replies=attempt.by_settings)
+            await answer_rows.mark_unsent(connection, answer, attempt.failure, None)
+            await undeliverable.report(connection, watched, self._clock.now())

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import timedelta
 
 from gateway.clock import Clock
 from gateway.errors import NeedsOperator
@@ -11,6 +12,7 @@ from gateway.settings import Settings
 from gateway.stages import assembly
 from gateway.stages.decide import BatchDecision, Understood
 from gateway.stages.handover import Handover
+from gateway.stages.kinship import Kinship
 from gateway.stages.loop import frames
 from gateway.stages.understand import Understanding, Unparsable
 from gateway.stages.writes import Writes
@@ -61,6 +63,7 @@ class ProcessStage:
         self._first_batch = True
         self._alone: str | None = None
         self._broken_groups: dict[str, str] = {}
+        self._kinship = Kinship(timedelta(days=settings.dedup.window_days), clock)
 
     async def step(self) -> None:
         """Takes one batch through."""
@@ -123,6 +126,7 @@ class ProcessStage:
     async def _write(self, understood: Sequence[Understood]) -> None:
         batch = [message for message, _parsed in understood]
         await self._keep_files(understood)
+        await self._kinship.prepare(self._store)
         writes = Writes(self._clock.now())
         with self._metrics.commit_seconds.labels("process").time():
             async with self._store.write() as connection:
@@ -153,6 +157,7 @@ class ProcessStage:
 
     async def _assemble(self, limit: int, taken: list[str]) -> None:
         """Decides groups that are due; ``taken`` gets their ids, even when it fails."""
+        await self._kinship.prepare(self._store)
         writes = Writes(self._clock.now())
         async with self._store.write() as connection:
             groups = await assembly.due(connection, writes.at, limit)
@@ -183,7 +188,7 @@ class ProcessStage:
         return self._understanding.parse(message.channel, message.channel_type, [message.raw])
 
     def _decision(self, writes: Writes) -> BatchDecision:
-        return BatchDecision(self._settings, self._understanding, writes, self._broken_groups)
+        return BatchDecision(self._settings, self._understanding, writes, self._broken_groups, self._kinship)
 
     def _hand_on(self, writes: Writes) -> None:
         for group_id in writes.settled:

@@ -11,9 +11,10 @@ from gateway.clock import to_milliseconds
 from gateway.identifiers import new_tracking_id, uuid7
 from gateway.model import EventKind, Report, encode, event_for, routing_key
 from gateway.ports import OutboxEvent
-from gateway.store import answers, files, fragments, messages, outbox, reports
+from gateway.store import answers, files, fragments, matters, messages, outbox, reports
 from gateway.store.answers import NewAnswer
 from gateway.store.fragments import Group
+from gateway.store.matters import MatterRow
 from gateway.store.messages import Outcome
 from gateway.store.reports import Published
 
@@ -32,6 +33,8 @@ class Writes:
     settled_groups: dict[str, str | None] = field(default_factory=dict)
     aliases: set[tuple[str, str, str]] = field(default_factory=set)
     files: set[tuple[str, str]] = field(default_factory=set)
+    matters: dict[str, MatterRow | None] = field(default_factory=dict)
+    """What published reports are about now, by their ids; None for what was withdrawn."""
     decided: Counter[tuple[str, str]] = field(default_factory=Counter)
     published: list[OutboxEvent] = field(default_factory=list)
     settled: set[str] = field(default_factory=set)
@@ -53,6 +56,8 @@ class Writes:
         """What has become of a published report."""
         change = Published(report, known.sequence + 1, self.at if kind == "withdrawn" else None)
         self.amended[report.id] = change
+        if kind == "withdrawn":
+            self.matters[report.id] = None
         self._add_event(report, kind, change.sequence)
 
     def _add_event(self, report: Report, kind: EventKind, sequence: int) -> None:
@@ -72,6 +77,7 @@ class Writes:
         await fragments.settle(connection, self.settled_groups)
         await reports.add_aliases(connection, self.aliases)
         await files.note(connection, self.files)
+        await matters.change(connection, self.matters)
         # A part that completes its group is decided twice; the last decision counts.
         await messages.decide(connection, {outcome.id: outcome for outcome in self.outcomes}.values())
         self._note_written()
@@ -82,7 +88,7 @@ class Writes:
         self.answering |= {answer.channel for answer in self.answers}
         self.new_reports, self.events, self.answers = [], [], []
         self.groups, self.outcomes = [], []
-        self.amended, self.settled_groups, self.aliases, self.files = {}, {}, set(), set()
+        self.amended, self.settled_groups, self.aliases, self.files, self.matters = {}, {}, set(), set(), {}
 
     def first_events(self) -> list[OutboxEvent]:
         """Events that no earlier event of their report can hold up."""

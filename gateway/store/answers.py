@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.ports import AfterCrash, OutgoingAnswer
 from gateway.store.sql import insert_new
-from gateway.store.tables import answer_parts, answers, messages
+from gateway.store.tables import UNSENT, answer_parts, answers, messages
 
 AnswerState = Literal["queued", "sending", "unsure", "sent", "delivered", "failed", "expired", "unknown"]
 AnswerKind = Literal["receipt", "command", "reply"]
@@ -95,7 +95,7 @@ async def _settle_unknown(
 
 async def expire(connection: AsyncConnection, channel: str, created_before: int) -> int:
     """Gives up answers that are too old to help anybody. Returns how many."""
-    old = (answers.c.channel == channel) & (answers.c.created_at < created_before)
+    old = (answers.c.channel == channel) & UNSENT & (answers.c.created_at < created_before)
     given_up = 0
     for state, outcome, reason in (
         ("queued", "expired", "It could not be sent in time."),
@@ -128,6 +128,7 @@ async def next_due(connection: AsyncConnection, channel: str, now: int) -> DueAn
         )
         .outerjoin(messages, messages.c.id == answers.c.message_id)
         .where(answers.c.channel == channel, answers.c.state.in_(("queued", "unsure")), answers.c.next_at <= now)
+        .where(UNSENT)
         .where(~_emptied)
         .order_by(answers.c.id)
         .limit(1)

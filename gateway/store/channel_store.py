@@ -16,7 +16,9 @@ from gateway.store.sql import insert_into
 from gateway.store.tables import answers, channel_values, gaps, messages
 
 UNSETTLED = ("open", "closed")
-_ATTEMPTED = ("sending", "unsure", "sent", "delivered", "unknown")
+_attempted = answers.c.state.in_(("sending", "unsure", "sent", "delivered", "unknown"))
+_attempted_at = answers.c.next_at
+"""The time of the attempt, from the claim on."""
 
 
 class StoredChannel:
@@ -81,14 +83,41 @@ class StoredChannel:
     async def attempted_since(self, since: datetime, to: str | None = None) -> int:
         """How many answers this channel has sent, or may have sent, since; that under way included."""
         query = select(func.count()).where(
-            answers.c.channel == self._channel,
-            answers.c.state.in_(_ATTEMPTED),
-            func.coalesce(answers.c.sent_at, answers.c.next_at) >= to_milliseconds(since),
+            answers.c.channel == self._channel, _attempted, _attempted_at >= to_milliseconds(since)
         )
         if to is not None:
             query = query.where(answers.c.recipient == to)
         async with self._store.read() as connection:
             return int((await connection.execute(query)).scalar_one())
+
+    async def nth_attempt(self, number: int) -> datetime | None:
+        """When the newest but so many of those answers was sent, or may have been; None where there are fewer."""
+        query = (
+            select(_attempted_at)
+            .where(answers.c.channel == self._channel, _attempted)
+            .order_by(_attempted_at.desc())
+            .offset(number - 1)
+            .limit(1)
+        )
+        async with self._store.read() as connection:
+            at = (await connection.execute(query)).scalar_one_or_none()
+        return None if at is None else from_milliseconds(at)
+
+    async def answered_between(self, to: str, since: datetime, until: datetime) -> bool:
+        """Whether the sending of an answer to a citizen was begun in a span of time, and succeeded or may have.
+
+        ``next_at`` is the time of the attempt from the claim on: whoever answers an answer may do so before its
+        ``sent_at`` is known.
+        """
+        query = select(answers.c.id).where(
+            answers.c.channel == self._channel,
+            answers.c.recipient == to,
+            _attempted,
+            answers.c.next_at >= to_milliseconds(since),
+            answers.c.next_at < to_milliseconds(until),
+        )
+        async with self._store.read() as connection:
+            return (await connection.execute(query.limit(1))).one_or_none() is not None
 
 
 async def save_values(connection: AsyncConnection, channel: str, values: Mapping[str, str]) -> None:

@@ -33,9 +33,10 @@ _SQLITE_PRAGMAS: Final = (
     "PRAGMA synchronous=FULL",
     f"PRAGMA busy_timeout={_SQLITE_BUSY_TIMEOUT}",
     "PRAGMA foreign_keys=ON",
-    "PRAGMA cache_size=-65536",  # 64 MiB: the indexes of a busy month stay in memory
     "PRAGMA wal_autocheckpoint=4000",  # 16 MiB: fewer, larger writes into the database file
 )
+_SQLITE_WRITER_CACHE: Final = "PRAGMA cache_size=-65536"  # 64 MiB: the indexes of a busy month stay in memory
+_SQLITE_READER_CACHE: Final = "PRAGMA cache_size=-4096"  # every commit empties it: more would be memory for nothing
 
 
 _POSTGRESQL_ARGUMENTS: Final = {
@@ -139,20 +140,27 @@ class Store:
             StoreFull: There is no room left.
         """
         async with self._writing:
-            try:
-                return await asyncio.to_thread(self._work_alone, work)
-            except (DBAPIError, OSError) as error:
-                translated = translate(error)
-                if translated is None:
-                    raise
-                raise translated from error
+            return await self._in_thread(work, writer=True)
 
-    def _work_alone(self, work: Callable[[Connection], T]) -> T:
+    async def read_in_thread(self, work: Callable[[Connection], T]) -> T:
+        """The same for work that reads only."""
+        return await self._in_thread(work, writer=False)
+
+    async def _in_thread(self, work: Callable[[Connection], T], *, writer: bool) -> T:
+        try:
+            return await asyncio.to_thread(self._work_alone, work, writer=writer)
+        except (DBAPIError, OSError) as error:
+            translated = translate(error)
+            if translated is None:
+                raise
+            raise translated from error
+
+    def _work_alone(self, work: Callable[[Connection], T], *, writer: bool) -> T:
         driver = "sqlite" if self.is_sqlite else "postgresql+psycopg"
         arguments = {} if self.is_sqlite else _POSTGRESQL_ARGUMENTS
         engine = create_engine(self.url.set(drivername=driver), poolclass=NullPool, connect_args=arguments)
         if self.is_sqlite:
-            _prepare_sqlite(engine, writer=True)
+            _prepare_sqlite(engine, writer=writer)
         try:
             with engine.begin() as connection:
                 return work(connection)
@@ -233,7 +241,7 @@ def _prepare_sqlite(engine: Engine, *, writer: bool) -> None:
     def _prepare(connection: Any, _record: Any) -> None:  # noqa: ANN401 - SQLAlchemy's hook
         connection.isolation_level = None  # transactions begin where we say, not where the driver guesses
         cursor = connection.cursor()
-        for pragma in _SQLITE_PRAGMAS:
+        for pragma in (*_SQLITE_PRAGMAS, _SQLITE_WRITER_CACHE if writer else _SQLITE_READER_CACHE):
             cursor.execute(pragma)
         cursor.close()
 

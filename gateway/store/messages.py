@@ -283,7 +283,7 @@ async def sources_of(connection: AsyncConnection, report_id: str) -> list[Stored
         )
         .where(
             messages.c.report_id == report_id,
-            messages.c.decision.in_(("report", "update")),
+            messages.c.decision.in_(("report", "repeat", "update")),
             messages.c.raw.is_not(None),
         )
         .order_by(messages.c.id)

@@ -23,7 +23,9 @@ class Published:
 
 async def taken(connection: AsyncConnection, tracking_ids: Collection[str]) -> set[str]:
     """Which of these tracking IDs are in use."""
-    query = select(reports.c.tracking_id).where(reports.c.tracking_id.in_(tracking_ids))
+    query = select(reports.c.tracking_id).where(
+        reports.c.tracking_id.in_(tracking_ids), reports.c.duplicate_of.is_(None)
+    )
     return set((await connection.scalars(query)).all())
 
 

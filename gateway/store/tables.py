@@ -20,6 +20,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
+    literal_column,
 )
 
 metadata = MetaData(
@@ -126,7 +127,10 @@ matters = Table(
     Column("reporter", String(32), nullable=False, comment="Hash of the reporter's kind and address."),
     Column("at", BigInteger, nullable=False, comment="When the report was received."),
     Column("version", Integer, nullable=False, comment="Of the normaliser that made the sketch."),
-    Column("sketch", LargeBinary, nullable=False, comment="What near-duplicates are found by; see gateway/dedup."),
+    Column("sketch", LargeBinary, nullable=False, comment="The keys that near-duplicates are found by."),
+    Column("words", Text, nullable=False, comment="The normalised text; the row goes with the report's text."),
+    Column("keyword", Text, nullable=False),
+    Column("length", Integer, nullable=False, comment="Characters of the text as it was written."),
     Index(None, "reporter", "number"),
     Index(None, "at"),
     sqlite_autoincrement=True,
@@ -193,9 +197,11 @@ answers = Table(
     Column("reason", Text),
     UniqueConstraint("message_id", "kind", "reply_id"),
     Index(None, "recipient", "created_at"),
+    Index(None, "channel", "next_at"),
 )
-_unsent = answers.c.state.in_(("queued", "sending", "unsure"))
-Index("ix_answers_unsent", answers.c.channel, answers.c.id, sqlite_where=_unsent, postgresql_where=_unsent)
+UNSENT = answers.c.state.in_([literal_column(f"'{state}'") for state in ("queued", "sending", "unsure")])
+"""Stands word for word in every query for them: with values in its place SQLite does not use the index."""
+Index("ix_answers_unsent", answers.c.channel, answers.c.id, sqlite_where=UNSENT, postgresql_where=UNSENT)
 
 answer_parts = Table(
     "answer_parts",

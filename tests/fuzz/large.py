@@ -1,4 +1,4 @@
-"""Measures the mails that are made to take long: ``python -m tests.fuzz.large``; each in a process of its own.
+"""Measures the messages that are made to take long: ``python -m tests.fuzz.large``; each in a process of its own.
 
 Ends with 1 if one takes more than 2 s of processor time or 200 MB beyond what the process had before.
 """
@@ -7,33 +7,42 @@ import os
 import resource
 import sys
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from gateway.parsing import Profile
-from parsers import mail
+from gateway.errors import Quarantine
 from tests.corpus import mail as corpus
+from tests.fuzz import large_records
+from tests.fuzz.targets import Target, targets
 
 MOST_SECONDS: Final = 2.0
 MOST_MEGABYTES: Final = 200
 _CPU_LIMIT: Final = 60
+_MESSAGES: Final[Mapping[str, Mapping[str, Callable[[], bytes]]]] = {
+    "mail": corpus.LARGE,
+    "twitter": large_records.POSTS,
+    "sms": large_records.SMS,
+}
 
 
-def measured(name: str) -> int:
-    """Parses one mail in this process, prints what it took, and says whether that was too much."""
+def measured(target: Target, name: str, make: Callable[[], bytes]) -> int:
+    """Parses one message in this process, prints what it took, and says whether that was too much."""
     resource.setrlimit(resource.RLIMIT_CPU, (_CPU_LIMIT, _CPU_LIMIT))
-    mail.parse([next(iter(corpus.stored().values()))], Profile())  # whatever is made once
-    raw = corpus.LARGE[name]()
+    target.parse(target.built_in[0])  # whatever is made once
+    raw = make()
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak is counted from here on
     before = _peak()
     start = time.process_time()
-    parsed = mail.parse([raw], Profile())
+    try:
+        parsed = target.parse(raw)
+        outcome = f"text {len(parsed.text)}, files {len(parsed.attachments)}"
+    except Quarantine as error:
+        outcome = f"quarantine: {error}"
     seconds = time.process_time() - start
     megabytes = (_peak() - before) // 1024
     print(  # noqa: T201 - a report for a person
-        f"{name:34} {len(raw) / 1e6:5.1f} MB  {seconds:5.2f} s  {megabytes:4} MB"
-        f"  text {len(parsed.text)}, files {len(parsed.attachments)}",
-        flush=True,
+        f"{target.name:8} {name:34} {len(raw) / 1e6:5.1f} MB  {seconds:5.2f} s  {megabytes:4} MB  {outcome}", flush=True
     )
     return int(seconds > MOST_SECONDS or megabytes > MOST_MEGABYTES)
 
@@ -44,14 +53,16 @@ def _peak() -> int:
 
 
 def main() -> int:
-    """Measures all; returns how many took too much."""
-    failed = 0
-    for name in corpus.LARGE:
-        child = os.fork()
-        if child == 0:
-            os._exit(measured(name))
-        failed += os.waitpid(child, 0)[1] != 0
-    print(f"{failed} of {len(corpus.LARGE)} took more than {MOST_SECONDS} s or {MOST_MEGABYTES} MB")  # noqa: T201
+    """Measures all; returns 1 if any took too much."""
+    tried = failed = 0
+    for target in targets():
+        for name, make in _MESSAGES.get(target.name, {}).items():
+            child = os.fork()
+            if child == 0:
+                os._exit(measured(target, name, make))
+            tried += 1
+            failed += os.waitpid(child, 0)[1] != 0
+    print(f"{failed} of {tried} took more than {MOST_SECONDS} s or {MOST_MEGABYTES} MB")  # noqa: T201
     return int(failed > 0)
 
 

@@ -5,6 +5,7 @@ import itertools
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any, Final, Literal
@@ -140,6 +141,10 @@ class Bench:
         await self.until(lambda: set(expected) <= set(texts(self.custody.values())), f"{expected} to arrive")
         assert sorted(texts(self.custody.values())) == sorted(expected)
 
+    async def is_doing(self, what: str) -> bool:
+        """Whether the channel says that it is idle, polling, fetching or away."""
+        return bool((await self.channel.health()).details["mailbox"] == what)
+
     async def health(self, state: str, reason: str = "") -> Health:
         """Waits until the channel says that it is in this state, for a reason with these words."""
         found: list[Health] = []
@@ -155,6 +160,16 @@ class Bench:
 def texts(messages: Collection[RawMessage]) -> list[str]:
     """The subjects of mails made by :func:`mail`."""
     return [message.raw.partition(b"Subject: ")[2].partition(b"\r\n")[0].decode() for message in messages]
+
+
+def uids_in(command: str) -> set[int]:
+    """The UIDs that a command of a client names."""
+    found: set[int] = set()
+    for part in command.split()[2].split(","):
+        first, _, last = part.partition(":")
+        if first.isdigit() and (not last or last.isdigit()):
+            found.update(range(int(first), int(last or first) + 1))
+    return found
 
 
 class Mailbox:
@@ -181,40 +196,105 @@ class Mailbox:
 
 
 class FaultyServer:
-    """A proxy before a Dovecot's plain port. ``rule`` says what becomes of a command; None lets it through.
+    """A proxy before a Dovecot. ``rule`` says what becomes of a command; None lets it through.
 
     A command that is refused is answered NO; one that hangs is swallowed; one that is dropped ends the connection;
     before the answer to one that chatters comes something that was not asked for.
+
+    Args:
+        dovecot: The server.
+        tls: Whether it stands before the TLS port: there it sees no commands.
+
+    Attributes:
+        commands: All that came.
+        connections: How many were made.
     """
 
-    def __init__(self, dovecot: Dovecot) -> None:
+    def __init__(self, dovecot: Dovecot, *, tls: bool = False) -> None:
         self._dovecot = dovecot
+        self._tls = tls
         self.rule: Callable[[str], Fault | None] = lambda _command: None
         self.commands: list[str] = []
+        self.connections = 0
         self.port = 0
         self._tasks: set[asyncio.Task[None]] = set()
+        self._lines: set[_Line] = set()
+        self._bytes_left: int | None = None
+
+    def cut(self, after: int = 0) -> None:
+        """Lets the connections go half-open: both sides stay connected, and nothing of what they say arrives any more.
+
+        Args:
+            after: So many bytes from the server still arrive.
+        """
+        self._bytes_left = after
+        if not after:
+            self._swallow()
+
+    def spare(self) -> None:
+        """Takes a cut back that has not happened yet."""
+        self._bytes_left = None
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether a connection is half-open."""
+        return any(line.dead for line in self._lines)
+
+    def _swallow(self) -> None:
+        self._bytes_left = None
+        for line in self._lines:
+            line.dead = True
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection."""
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
+        self.connections += 1
+        line = _Line()
         with suppress(OSError, asyncio.CancelledError):
-            upward, downward = await asyncio.open_connection(HOST, self._dovecot.port)
-            answers = asyncio.create_task(_copy(upward, writer))
+            upward, downward = await asyncio.open_connection(
+                HOST, self._dovecot.tls_port if self._tls else self._dovecot.port
+            )
+            self._lines.add(line)
+            answers = asyncio.create_task(self._answers(upward, writer, line))
             try:
-                await self._commands(reader, writer, downward)
+                await (self._bytes if self._tls else self._commands)(reader, writer, downward, line)
             finally:
                 answers.cancel()
                 downward.close()
+        self._lines.discard(line)
         writer.close()
         self._tasks.discard(task)
 
-    async def _commands(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, downward: asyncio.StreamWriter
+    async def _answers(self, upward: asyncio.StreamReader, writer: asyncio.StreamWriter, line: "_Line") -> None:
+        with suppress(OSError):
+            while data := await upward.read(65_536):
+                if line.dead:
+                    continue
+                if self._bytes_left is not None:
+                    data, self._bytes_left = data[: self._bytes_left], max(0, self._bytes_left - len(data))
+                    if not self._bytes_left:
+                        self._swallow()
+                writer.write(data)
+                await writer.drain()
+            if not line.dead:
+                writer.close()
+
+    async def _bytes(
+        self, reader: asyncio.StreamReader, _writer: asyncio.StreamWriter, downward: asyncio.StreamWriter, line: "_Line"
     ) -> None:
-        while line := await reader.readline():
-            tag, _, command = line.decode().rstrip("\r\n").partition(" ")
+        while data := await reader.read(65_536):
+            if not line.dead:
+                downward.write(data)
+
+    async def _commands(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, downward: asyncio.StreamWriter, line: "_Line"
+    ) -> None:
+        while said := await reader.readline():
+            if line.dead:
+                continue
+            tag, _, command = said.decode().rstrip("\r\n").partition(" ")
             self.commands.append(command)
             fault = self.rule(command)
             if fault == "drop":
@@ -223,7 +303,7 @@ class FaultyServer:
                 writer.write(f"{tag} NO [SERVERBUG] Refused.\r\n".encode())
             elif fault is None or fault == "chatter":
                 writer.write(b"* OK Still here.\r\n" if fault else b"")
-                downward.write(line)
+                downward.write(said)
 
     def close(self) -> None:
         """Ends all connections."""
@@ -231,18 +311,17 @@ class FaultyServer:
             task.cancel()
 
 
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(OSError):
-        while data := await reader.read(65_536):
-            writer.write(data)
-            await writer.drain()
-        writer.close()
+@dataclass(eq=False)
+class _Line:
+    """One connection through the proxy; once dead, always dead."""
+
+    dead: bool = False
 
 
 @asynccontextmanager
-async def faulty(dovecot: Dovecot) -> AsyncIterator[FaultyServer]:
+async def faulty(dovecot: Dovecot, *, tls: bool = False) -> AsyncIterator[FaultyServer]:
     """A proxy that lets everything through until its rule is changed. It offers no STARTTLS that would blind it."""
-    proxy = FaultyServer(dovecot)
+    proxy = FaultyServer(dovecot, tls=tls)
     server = await asyncio.start_server(proxy.serve, HOST, 0)
     proxy.port = server.sockets[0].getsockname()[1]
     try:

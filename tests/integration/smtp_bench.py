@@ -35,6 +35,15 @@ class MailStore(MemoryStore):
         self._check()
         return sum(at >= since and to in (None, recipient) for at, recipient in self.made)
 
+    async def nth_attempt(self, number: int) -> datetime | None:
+        self._check()
+        newest_first = sorted((at for at, _ in self.made), reverse=True)
+        return newest_first[number - 1] if number <= len(newest_first) else None
+
+    async def answered_between(self, to: str, since: datetime, until: datetime) -> bool:
+        self._check()
+        return any(since <= at < until and to == recipient for at, recipient in self.made)
+
 
 class Bench:
     """A sender with its store and clock; ``send`` counts an attempt before it is made, as the ANSWER stage does."""

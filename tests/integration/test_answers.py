@@ -13,7 +13,7 @@ from gateway.errors import ChannelUnavailable, MaybeSent, NotSent, Refused, Stor
 from gateway.ports import AfterCrash, OutgoingAnswer, Sent
 from gateway.settings.model import AnswerSettings
 from gateway.stages import answer as answer_module
-from gateway.stages.answer import RETRY_CAP, RETRY_FIRST, AnswerStage
+from gateway.stages.answer import RETRY_CAP, RETRY_FIRST, RETRY_GROWTH, AnswerStage
 from gateway.store import answers as answer_rows
 from gateway.store.channel_store import StoredChannel
 from gateway.store.tables import answer_parts, answers, messages
@@ -144,7 +144,7 @@ async def test_a_refused_answer_has_failed_for_good(kernel: Kernel, stage: Stage
 async def test_an_answer_that_was_not_sent_waits_ever_longer(
     kernel: Kernel, stage: Stage, channel: FakeChannel
 ) -> None:
-    """Not before its time; each pause is twice the one before, up to an hour; the others are not held up."""
+    """Not before its time; each pause is five times the one before, up to a cap; the others are not held up."""
     (answer_id,) = await receipts(kernel)
     channel.faults["send"].extend([NotSent("No signal.")] * 12)
     sender = stage(max_attempts=100, max_age_hours=720)
@@ -152,7 +152,7 @@ async def test_an_answer_that_was_not_sent_waits_ever_longer(
         await sender.step()
         assert (await state(kernel), len(channel.sent)) == ("queued", attempt)
         await sender.step()  # too early
-        pause = min(RETRY_CAP, RETRY_FIRST * 2 ** (attempt - 1))
+        pause = min(RETRY_CAP, RETRY_FIRST * RETRY_GROWTH ** (attempt - 1))
         kernel.clock.advance(seconds=pause - 1)
         await sender.step()  # still too early
         assert len(channel.sent) == attempt
@@ -170,10 +170,31 @@ async def test_after_the_last_attempt_an_answer_has_failed(kernel: Kernel, stage
     sender = stage(max_attempts=3)
     for _ in range(6):
         await sender.step()
-        kernel.clock.advance(hours=1)
+        kernel.clock.advance(seconds=RETRY_CAP)
     row = await the_answer(kernel)
     assert (row.state, row.attempts, row.reason) == ("failed", 3, "No signal.")
     assert len(channel.sent) == 3
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [({}, ("failed", 8, 19)), ({"max_attempts": 100}, ("expired", 14, 67)), ({"max_age_hours": 1}, ("expired", 5, 0))],
+)
+async def test_the_attempts_outlast_a_night_without_network_and_end_in_time(
+    kernel: Kernel, stage: Stage, channel: FakeChannel, settings: Any, expected: tuple[str, int, int]
+) -> None:
+    """With the settings as they are the last one comes after 19 hours; whatever they are, none once it is too old."""
+    await receipts(kernel)
+    begun, tried_at = kernel.clock.now(), []
+    channel.always["send"] = NotSent("No signal.")
+    sender = stage(**settings)
+    while (row := await the_answer(kernel)).state == "queued":
+        kernel.clock.advance(seconds=max(0, row.next_at - to_milliseconds(kernel.clock.now())) / 1000)
+        before = len(channel.sent)
+        await sender.step()
+        tried_at += [kernel.clock.now()] * (len(channel.sent) - before)
+    assert (row.state, row.attempts, (tried_at[-1] - begun) // timedelta(hours=1)) == expected
+    assert sum(at - begun < timedelta(hours=1) for at in tried_at) == 5
 
 
 async def test_a_channel_that_fails_keeps_its_answer_and_is_opened_anew(
@@ -205,6 +226,36 @@ async def test_an_answer_that_may_have_gone_out_goes_once_more_at_most(
         await stage(resend=resend).step()
     assert len(channel.sent) == len(states)
     assert "nobody knows whether it arrived" in (await the_answer(kernel)).reason
+
+
+@pytest.mark.parametrize(
+    ("after_crash", "first_state"), [("unknown", "unknown"), ("look", "unsure"), ("resend", "queued")]
+)
+@pytest.mark.parametrize("works", [True, False])
+async def test_a_channel_is_opened_anew_only_if_it_failed_itself(
+    kernel: Kernel, stage: Stage, channel: FakeChannel, *, after_crash: AfterCrash, first_state: str, works: bool
+) -> None:
+    """Whatever becomes of the answer: the error says whether more than its outcome is at stake."""
+    (first,) = await receipts(kernel)
+    channel.faults["send"].append(MaybeSent("The reply was lost.", channel_works=works))
+    sender = stage(after_crash=after_crash)
+    if works:
+        await sender.step()
+    else:
+        with pytest.raises(MaybeSent):
+            await sender.step()
+    assert await state(kernel, first) == first_state
+
+
+async def test_an_answer_of_which_nobody_knows_is_counted_as_that(
+    kernel: Kernel, stage: Stage, channel: FakeChannel
+) -> None:
+    """Nothing else tells operators of it while the channel goes on."""
+    await receipts(kernel)
+    channel.faults["send"].append(MaybeSent("The reply was lost.", channel_works=True))
+    await stage(after_crash="unknown").step()
+    counted = kernel.gateway.metrics.registry.get_sample_value
+    assert counted("lapor_answers_total", {"channel": CHANNEL, "outcome": "unknown"}) == 1
 
 
 async def crash_while_sending(stage: AnswerStage, channel: FakeChannel) -> None:
@@ -332,7 +383,7 @@ async def test_what_may_have_been_sent_does_not_restart_a_channel_that_looks(
     """It is looked for a little later, when the other side shows it; nothing is raised, the others go out."""
     first, second = await receipts(kernel, 2)
     timeline.arrives = arrives
-    timeline.faults["send"].append(MaybeSent("No answer within the time."))
+    timeline.faults["send"].append(MaybeSent("No answer within the time.", channel_works=True))
     sender = looking()
     await sender.step()
     assert await state(kernel, first) == "unsure"

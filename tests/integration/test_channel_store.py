@@ -225,6 +225,36 @@ async def test_an_answer_counts_from_when_it_went_out(kernel: Kernel, kept: Stor
     assert await kept.attempted_since(now - timedelta(hours=1)) == 1
 
 
+async def test_the_nth_attempt_is_when_the_newest_but_so_many_went_out(kernel: Kernel, kept: StoredChannel) -> None:
+    """Whatever the order of their making; what certainly did not go out is not among them, nor another channel's."""
+    began = NOON
+    for number, sent_after in enumerate((3, 1, 2, 0)):
+        (message,) = await kernel.take(fake_message(f"m{number}"))
+        moment = to_milliseconds(began + timedelta(hours=sent_after))
+        changes = {"state": "sent", "sent_at": moment} if number else {"state": "sending", "next_at": moment}
+        await kernel.change(answers, answers.c.message_id == message, **changes)
+    await kernel.take(fake_message("queued"))
+    (other,) = await kernel.take(fake_message("b"), channel=OTHER)
+    await kernel.change(answers, answers.c.message_id == other, state="sent", sent_at=to_milliseconds(began))
+    found = [await kept.nth_attempt(number) for number in range(1, 6)]
+    assert found == [*(began + timedelta(hours=hours) for hours in (3, 2, 1, 0)), None]
+
+
+@pytest.mark.parametrize("state", ["sending", "sent", "delivered", "unknown", "failed", "queued"])
+async def test_an_answer_counts_as_given_from_its_beginning(kernel: Kernel, kept: StoredChannel, *, state: str) -> None:
+    """A machine may have answered it before it is on record that it went out."""
+    await kernel.take(fake_message("a", sender="+6281100000001"))
+    begun = kernel.clock.now()
+    later = begun + timedelta(seconds=5)
+    times = {"next_at": to_milliseconds(begun), "sent_at": to_milliseconds(later) if state == "sent" else None}
+    await kernel.change(answers, answers.c.id.is_not(None), state=state, **times)
+    second, given = timedelta(seconds=1), state not in ("failed", "queued")
+    assert await kept.answered_between("+6281100000001", begun, begun + second) is given
+    assert not await kept.answered_between("+6281100000001", begun - second, begun)
+    assert not await kept.answered_between("+6281100000001", begun + second, later + second)
+    assert not await kept.answered_between("+6281100000002", begun, begun + second)
+
+
 async def test_a_message_is_found_by_its_external_id_unless_it_is_emptied(kernel: Kernel) -> None:
     """A channel that answers looks into what it answers."""
     kept = StoredChannel(kernel.store, CHANNEL)

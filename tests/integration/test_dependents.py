@@ -118,9 +118,10 @@ async def test_a_reply_to_our_receipt_is_an_update(kernel: Kernel, queue: Record
 async def test_a_reply_to_what_nobody_knows_stands_on_its_own_merits(kernel: Kernel) -> None:
     """Unknown, held and ignored parents make no difference."""
     await kernel.take(fake_message("held", held="a bare mention"), fake_message("promo", not_a_report="a promotion"))
-    await kernel.take(*(fake_message(f"to {parent}", reply_to=parent) for parent in ("nobody", "held", "promo")))
+    parents = {"nobody": "Jembatan putus", "held": "Lampu padam", "promo": "Sampah menumpuk"}
+    await kernel.take(*(fake_message(f"to {parent}", text, reply_to=parent) for parent, text in parents.items()))
     found = await decisions(kernel)
-    assert {found[f"to {parent}"] for parent in ("nobody", "held", "promo")} == {("processed", "report")}
+    assert {found[f"to {parent}"] for parent in parents} == {("processed", "report")}
 
 
 async def test_naming_ones_own_tracking_id_is_an_update_and_anothers_is_not(

@@ -159,7 +159,7 @@ async def test_a_report_does_not_grow_for_ever(
     kernel: Kernel, queue: RecordingPublisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each addition reads all that came before: beyond a limit a message is a report of its own."""
-    monkeypatch.setattr("gateway.stages.decide.MOST_SOURCES", 3)
+    monkeypatch.setattr("gateway.stages.dependents.MOST_SOURCES", 3)
     await kernel.take(fake_message("a"), *(fake_message(f"b{n}", f"tambahan {n}", reply_to="a") for n in range(4)))
     assert queue.seen() == [("received", 1), ("received", 1), ("received", 1), ("updated", 2), ("updated", 3)]
 

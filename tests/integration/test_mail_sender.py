@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 import pytest
 
-from channels.mail import submission
+from channels.mail import smtp_connect, submission
 from channels.mail.oauth import AccessToken
 from channels.mail.sender import AWAY_FIRST, OPERATOR_SECONDS
 from gateway.errors import ChannelUnavailable, GatewayError, MaybeSent, NeedsOperator, NotSent, Refused, Throttled
@@ -101,6 +101,7 @@ async def test_an_address_that_is_not_ascii_needs_a_server_that_takes_it(peer: S
     bench = Bench(peer.url())
     assert "5.6.7" in await bench.refused(Refused, bench.answer("büdi@example.org"))
     peer.smtputf8 = True
+    await bench.sender.close()
     await bench.send(bench.answer("büdi@example.org"))
     assert peer.received[0].rcpt_tos == ("büdi@example.org",)
 
@@ -119,6 +120,7 @@ async def test_a_token_logs_in_and_a_refused_one_is_an_operators_matter(
         bench.clock.advance(seconds=OPERATOR_SECONDS)
         await bench.send()
         peer.xoauth2 = "token-lain"
+        await bench.sender.close()
         assert "channels.email.oauth_token_file: " in await bench.refused(Throttled)
     assert (len(peer.received), forgotten) == (1, ["once"])
 
@@ -243,7 +245,7 @@ async def test_a_file_without_certificates_is_an_operators_matter(peer: SmtpPeer
 
 
 async def test_no_password_leaves_this_machine_in_the_clear(peer: SmtpPeer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(submission, "_is_near", lambda _smtp: False)
+    monkeypatch.setattr(smtp_connect, "_is_near", lambda _smtp: False)
     peer.users = {"lapor": PASSWORD}
     bench = Bench(peer.url("lapor"), smtp_password=PASSWORD)
     assert "offers no STARTTLS" in await bench.refused(Throttled)
@@ -259,7 +261,7 @@ async def test_no_password_leaves_this_machine_in_the_clear(peer: SmtpPeer, monk
 async def test_a_server_elsewhere_is_verified_with_starttls_too(
     certificate: Certificate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(submission, "_is_near", lambda _smtp: False)
+    monkeypatch.setattr(smtp_connect, "_is_near", lambda _smtp: False)
     async with SmtpPeer(certificate) as peer:
         assert "not trusted" in await Bench(peer.url()).refused(Throttled)
         await Bench(peer.url(), ca_file=str(certificate.file)).send()
@@ -359,12 +361,22 @@ async def test_a_mail_written_whole_whose_reply_is_missing_may_have_been_sent(pe
     assert bench.sender.details()["answers_wait_until"] is None
 
 
+async def test_a_lost_reply_is_no_fault_of_the_channel(peer: SmtpPeer) -> None:
+    """The mailbox is not opened anew for it."""
+    peer.faults["end"] = DROP
+    bench = Bench(peer.url())
+    with pytest.raises(MaybeSent) as caught:
+        await bench.send()
+    assert caught.value.channel_works
+
+
 @pytest.mark.parametrize("fault", [DROP, HANG, "500 Eh?"])
 async def test_a_server_that_cannot_say_goodbye_has_taken_the_mail(peer: SmtpPeer, fault: str) -> None:
     peer.faults["QUIT"] = fault
     bench = Bench(peer.url(), timeout=1)
     answer = bench.answer()
     assert await bench.send(answer) == Sent((f"lapor-{answer.id}",))
+    await bench.sender.close()
     await bench.sender.check()
 
 
@@ -388,7 +400,7 @@ async def test_neither_errors_nor_logs_hold_an_address_a_text_or_a_password(
     caplog.set_level(logging.DEBUG)
     private = (CITIZEN, TEXT, PASSWORD, "isi rahasia", "Jalan rusak")
     async with SmtpPeer(certificate, users={"lapor": PASSWORD}) as peer:
-        for stage in get_args(Stage)[3:-1]:
+        for stage in get_args(Stage)[3:-2]:
             for reply in (f"450 4.2.1 {CITIZEN} {TEXT}", f"550 5.1.1 {CITIZEN} {TEXT}", f"{CITIZEN} {TEXT}"):
                 peer.faults = {stage: reply}
                 with pytest.raises(GatewayError) as caught:

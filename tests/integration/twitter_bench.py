@@ -78,6 +78,16 @@ class MemoryStore:
         self._call()
         return 0
 
+    async def nth_attempt(self, number: int) -> datetime | None:
+        del number
+        self._call()
+        return None
+
+    async def answered_between(self, to: str, since: datetime, until: datetime) -> bool:
+        del to, since, until
+        self._call()
+        return False
+
     def all_gaps(self) -> list[Gap]:
         """Every gap, settled or not, oldest first."""
         return sorted(self.book.values(), key=lambda gap: gap.since)

@@ -79,6 +79,16 @@ class MemoryStore:
         self._check()
         return sum(at >= since for at in self.attempts)
 
+    async def nth_attempt(self, number: int) -> datetime | None:
+        self._check()
+        newest_first = sorted(self.attempts, reverse=True)
+        return newest_first[number - 1] if number <= len(newest_first) else None
+
+    async def answered_between(self, to: str, since: datetime, until: datetime) -> bool:
+        del to
+        self._check()
+        return any(since <= at < until for at in self.attempts)
+
     def _check(self) -> None:
         if self.away:
             raise StoreUnavailable("The database does not answer.")

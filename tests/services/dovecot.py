@@ -26,14 +26,20 @@ class Dovecot(Service):
     """One server on loopback, and a Maildir for each user; with `tls` it offers STARTTLS, and a TLS port beside it.
 
     Users are made by `add_user`; their mailboxes are Maildirs below the service's folder that tests may write to as an
-    MTA does. With a `token_info_url` it takes access tokens too (XOAUTH2): it asks there whose a token is.
+    MTA does. With a `token_info_url` it takes access tokens too (XOAUTH2): it asks there whose a token is. `settings`
+    are lines of its configuration; with `rights` users may do in their folders what these letters allow (RFC 4314).
     """
 
     title = "Dovecot"
     stop_seconds = 10.0
 
     def __init__(
-        self, *, tls: bool = False, token_info_url: str | None = None, settings: Mapping[str, str] | None = None
+        self,
+        *,
+        tls: bool = False,
+        token_info_url: str | None = None,
+        settings: Mapping[str, str] | None = None,
+        rights: str | None = None,
     ) -> None:
         self._program = _program()
         self._login_user, self._internal_user, self._mail_user = _accounts()
@@ -44,6 +50,7 @@ class Dovecot(Service):
         self._tls = tls
         self._token_info_url = token_info_url
         self._settings = dict(settings or {})
+        self._rights = rights
 
     def url_for(self, user: str) -> str:
         """The address of a user's INBOX on the plain port."""
@@ -64,6 +71,19 @@ class Dovecot(Service):
             (root / name).mkdir(parents=True)
         self._give(root)
         return root
+
+    def snapshot(self, user: str) -> Path:
+        """A backup of a mailbox, its UIDs with it."""
+        copy = self.folder / f"backup-{user}"
+        shutil.rmtree(copy, ignore_errors=True)
+        shutil.copytree(self.maildir(user), copy)
+        return copy
+
+    def restore(self, user: str, copy: Path) -> None:
+        """Puts a backup in the place of a mailbox. Dovecot must not run."""
+        shutil.rmtree(self.maildir(user))
+        shutil.copytree(copy, self.maildir(user))
+        self._give(self.maildir(user))
 
     def mails(self, user: str, folder: str = "INBOX") -> dict[int, tuple[set[str], bytes]]:
         """Flags and bytes of what lies in a folder, by UID, as another client sees it."""
@@ -129,6 +149,7 @@ class Dovecot(Service):
         )
         self._give(self.folder / "mail")
         self._certify()
+        (self.folder / "acl").write_text(f"* owner {self._rights}\n")
         (self.folder / "dovecot.conf").write_text(self._configuration())
 
     def _certify(self) -> None:
@@ -158,6 +179,7 @@ class Dovecot(Service):
         return "\n".join(
             [
                 *lines,
+                *([f"mail_plugins = acl\nplugin {{\n acl = vfile:{folder}/acl\n}}"] if self._rights else []),
                 *([_TOKENS.format(self.folder)] if self._token_info_url else []),
                 f"passdb {{\n driver = static\n args = password={PASSWORD}\n}}",
                 f"userdb {{\n driver = static\n args = {owner}\n}}",

@@ -21,7 +21,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from tests.services import HOST
 
-Stage = Literal["connect", "EHLO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", "end", "QUIT"]
+Stage = Literal["connect", "EHLO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", "end", "RSET", "QUIT"]
 """Where it misbehaves; ``end`` is after the dot that ends a mail: the mail has been received then."""
 
 HANG = "hang"
@@ -76,6 +76,7 @@ class SmtpPeer:
         xoauth2: The token that it takes; without one it does not offer XOAUTH2.
         dsn: Whether it offers delivery reports (RFC 3461).
         smtputf8: Whether it takes addresses that are not ASCII (RFC 6531).
+        mails_each: How many mails it takes on one connection, which it ends then (421); as many as come where 0.
         faults: By stage, a reply in place of its own, or ``HANG``, or ``DROP``.
         recipients: By address, a reply to its RCPT.
         received: What it has received.
@@ -91,6 +92,7 @@ class SmtpPeer:
     xoauth2: str = ""
     dsn: bool = False
     smtputf8: bool = False
+    mails_each: int = 0
     faults: dict[Stage, str] = field(default_factory=dict)
     recipients: dict[str, str] = field(default_factory=dict)
     received: list[ReceivedMail] = field(default_factory=list)
@@ -127,6 +129,16 @@ class SmtpPeer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.stop()
+
+    def cut_all(self) -> None:
+        """Ends all connections without a word, and goes on listening."""
+        for session in self._sessions:
+            session.cut()
+
+    def forsake_all(self) -> None:
+        """Answers nothing any more on the connections that there are, and goes on listening."""
+        for session in self._sessions:
+            session.forsaken = True
 
     def url(self, user: str = "", host: str = HOST) -> str:
         """The setting ``smtp`` that leads here."""
@@ -193,6 +205,8 @@ class _Conversation(SMTP):
         starttls = peer.certificate if peer.tls == "starttls" else None
         self._peer = peer
         self._greeted = False
+        self._mails = 0
+        self.forsaken = False
         super().__init__(
             peer,
             loop=loop,
@@ -242,6 +256,8 @@ class _Conversation(SMTP):
 
     async def _faulty(self, stage: Stage, arg: str | None) -> bool:
         """Does what it should at this stage. Returns whether that was anything."""
+        if self.forsaken:
+            await self.misbehave(HANG)
         self._peer.commands.append(f"{stage} {arg or ''}".rstrip())
         fault = self._peer.faults.get(stage)
         if fault in (HANG, DROP):
@@ -267,7 +283,9 @@ class _Conversation(SMTP):
         elif self.session is not None and self._peer.take_token(arg):
             self.session.authenticated = True
             await self.push("235 2.7.0 Accepted")
-        else:
+        else:  # as Google does: why stands in a challenge, and the reply comes after the client's empty line
+            await self.push("334 " + base64.b64encode(b'{"status":"400"}').decode())
+            await self._reader.readline()
             await self.push("535 5.7.8 Not accepted")
 
     async def smtp_MAIL(self, arg: str | None) -> None:  # noqa: N802
@@ -275,6 +293,11 @@ class _Conversation(SMTP):
             return
         if self._peer.users and not (self.session and self.session.authenticated):
             await self.push("530 5.7.0 Authentication required")
+            return
+        self._mails += 1
+        if 0 < self._peer.mails_each < self._mails:
+            await self.push("421 4.7.0 Too many mails on this connection")
+            self.cut()
             return
         await super().smtp_MAIL(self._without_dsn(arg))
 
@@ -290,6 +313,10 @@ class _Conversation(SMTP):
     async def smtp_DATA(self, arg: str) -> None:  # noqa: N802
         if not await self._faulty("DATA", arg):
             await super().smtp_DATA(arg)
+
+    async def smtp_RSET(self, arg: str) -> None:  # noqa: N802
+        if not await self._faulty("RSET", arg):
+            await super().smtp_RSET(arg)
 
     async def smtp_QUIT(self, arg: str) -> None:  # noqa: N802
         if not await self._faulty("QUIT", arg):

@@ -2,8 +2,9 @@
 
 `python -m tests.soak.mail --mails 2000 --kills 15 --store sqlite --broker-faults --seed 1`
 
-Mails arrive by IMAP and in the Maildir, Dovecot running or not. The gateway reads through a proxy that goes half-open
-and refuses STORE; its answers go to an SMTP peer that now and then takes a mail and ends the connection without a word.
+Mails arrive by IMAP and in the Maildir, Dovecot running or not; some are larger than the gateway takes whole. It reads
+through a proxy that goes half-open, also in the middle of a mail, and refuses STORE; its answers go to an SMTP peer
+that now and then takes a mail and ends the connection without a word.
 Settings are short (`SECTION`); the channel's own pauses, such as the half minute after a refused STORE, are not.
 """
 
@@ -19,13 +20,14 @@ from dataclasses import dataclass
 from random import Random
 
 from tests.integration.mail_bench import Fault as Answer
+from tests.integration.mail_bench import uids_in
 from tests.services import HOST, wait_until
 from tests.services.dovecot import PASSWORD, Dovecot
 from tests.services.smtp import DROP
 from tests.soak.conclusion import conclude
 from tests.soak.dummy_phone import House, Life, house
 from tests.soak.faults import Fault, FaultThread, broker_faults, freeze, settle
-from tests.soak.mail_citizens import ADDRESS, Mail, mails
+from tests.soak.mail_citizens import ADDRESS, LARGEST, Mail, mails
 from tests.soak.mail_feed import Feeder, Mailbox
 from tests.soak.mail_thread import MailThread
 from tests.soak.mail_verdict import Ledger, judge_answers, judge_custody, judge_mailbox, read_ledger, too_early
@@ -41,9 +43,11 @@ SECTION: Section = {
     "poll_seconds": 0.5,
     "timeout": 2.0,
     "read_limit": 40,
+    "max_size": LARGEST,
     "per_correspondent_per_day": 1000,
     "per_day": 100_000,
 }
+_READ_AT_ONCE = 10
 _START_SECONDS = 2.5
 _WORK_SECONDS = 20.0
 _AT_WORK = ("UID FETCH", "UID STORE")
@@ -85,57 +89,96 @@ def random_lives(kills: int, random: Random) -> tuple[Life, ...]:
     return tuple(random.choice(kinds)() for _ in range(kills))
 
 
-def mailbox_faults(box: Mailbox, thread: MailThread, random: Random) -> dict[str, Fault]:
-    """What can happen to a mailbox and on the way to it; each ends with everything in order again."""
-    dovecot = box.dovecot
+class MailboxFaults:
+    """What can happen to a mailbox and on the way to it; each ends with everything in order again.
 
-    def kill() -> None:
-        dovecot.kill()
-        time.sleep(random.uniform(0.0, 2.0))
-        dovecot.restart()
+    Args:
+        box: The mailbox.
+        thread: Proxy and SMTP peer.
+        random: Decides on when and for how long.
 
-    def renumber() -> None:
+    Attributes:
+        read: The identities of the mails that a person has read, the gateway having taken them or not.
+    """
+
+    def __init__(self, box: Mailbox, thread: MailThread, random: Random) -> None:
+        self._box = box
+        self._thread = thread
+        self._random = random
+        self.read: set[str] = set()
+
+    def all(self) -> dict[str, Fault]:
+        """The faults by their names."""
+        draw = self._random.uniform
+        return {
+            "kill": self._kill,
+            "freeze": lambda: freeze(self._box.dovecot, draw(0.5, 6.0)),
+            "renumber": self._renumber,
+            "read and renumbered": self._read_and_renumber,
+            "half-open": lambda: self._half_open(0),
+            "half-open in a mail": lambda: self._half_open(self._random.randrange(1, 100_000)),
+            "mute": lambda: self._while_ruled(lambda _command: "hang", draw(1.0, 6.0)),
+            "STORE refused": lambda: self._while_ruled(_refuse_store, draw(1.0, 5.0)),
+            "some STOREs refused": self._refuse_some,
+            "one command lost": self._lose_one,
+            "SMTP ends without a word": self._mute_smtp,
+        }
+
+    def _kill(self) -> None:
+        self._box.dovecot.kill()
+        time.sleep(self._random.uniform(0.0, 2.0))
+        self._box.dovecot.restart()
+
+    def _renumber(self) -> None:
         time.sleep(1.1)  # UIDVALIDITY is a second's number
-        dovecot.kill()
-        dovecot.renumber(box.user)
-        dovecot.restart()
+        self._box.dovecot.kill()
+        self._box.dovecot.renumber(self._box.user)
+        self._box.dovecot.restart()
 
-    def while_ruled(rule: Callable[[str], Answer | None], seconds: float) -> None:
+    def _read_and_renumber(self) -> None:
+        """Mails that wait are read by somebody, and nothing but their identity is what it was."""
+        self._box.read_newest(_READ_AT_ONCE, self.read.add)
+        self._renumber()
+
+    def _half_open(self, after: int) -> None:
+        proxy = self._thread.proxy
+        self._thread.call(lambda: proxy.cut(after))
+        time.sleep(self._random.uniform(1.0, 4.0))
+        self._thread.call(proxy.spare)
+
+    def _refuse_some(self) -> None:
+        """Of seven mails one cannot be flagged: it is found by halving."""
+        rest = self._random.randrange(7)
+        self._while_ruled(lambda command: _refuse_store(command, rest), self._random.uniform(1.0, 5.0))
+
+    def _lose_one(self) -> None:
+        word, drawn = self._random.choice(("UID FETCH", "UID STORE", "UID SEARCH", "IDLE")), itertools.count()
+        answer: Answer = self._random.choice(("drop", "hang"))
+        self._while_ruled(lambda command: answer if command.startswith(word) and not next(drawn) else None, 3.0)
+
+    def _mute_smtp(self) -> None:
+        faults = self._thread.smtp.faults
+        self._thread.call(lambda: faults.update({"end": DROP}))
+        time.sleep(self._random.uniform(0.2, 1.0))
+        self._thread.call(faults.clear)
+
+    def _while_ruled(self, rule: Callable[[str], Answer | None], seconds: float) -> None:
         def set_rule(rule: Callable[[str], Answer | None]) -> None:
-            thread.proxy.rule = rule
+            self._thread.proxy.rule = rule
 
-        thread.call(lambda: set_rule(rule))
+        self._thread.call(lambda: set_rule(rule))
         time.sleep(seconds)
-        thread.call(lambda: set_rule(_pass))
-
-    def lose_one() -> None:
-        word, drawn = random.choice(("UID FETCH", "UID STORE", "UID SEARCH", "IDLE")), itertools.count()
-        answer: Answer = random.choice(("drop", "hang"))
-        while_ruled(lambda command: answer if command.startswith(word) and not next(drawn) else None, 3.0)
-
-    def mute_smtp() -> None:
-        faults = thread.smtp.faults
-        thread.call(lambda: faults.update({"end": DROP}))
-        time.sleep(random.uniform(0.2, 1.0))
-        thread.call(faults.clear)
-
-    return {
-        "kill": kill,
-        "freeze": lambda: freeze(dovecot, random.uniform(0.5, 6.0)),
-        "renumber": renumber,
-        "half-open": lambda: while_ruled(lambda _command: "hang", random.uniform(1.0, 6.0)),
-        "STORE refused": lambda: while_ruled(_refuse_store, random.uniform(1.0, 5.0)),
-        "one command lost": lose_one,
-        "SMTP ends without a word": mute_smtp,
-    }
+        self._thread.call(lambda: set_rule(_pass))
 
 
 def _pass(_command: str) -> Answer | None:
     return None
 
 
-def _refuse_store(command: str) -> Answer | None:
-    return "refuse" if command.startswith("UID STORE") else None
+def _refuse_store(command: str, rest: int | None = None) -> Answer | None:
+    if not command.startswith("UID STORE"):
+        return None
+    return "refuse" if rest is None or any(uid % 7 == rest for uid in uids_in(command)) else None
 
 
 def run(plan: Plan, house: House) -> Verdict:
@@ -170,6 +213,7 @@ class Run:
         self._gateway = gateway
         self._mails: Sequence[Mail] = list(mails(plan.mails, Random(f"{plan.seed} citizens")))
         self._read = {mail.identity for mail in self._mails if mail.read}
+        self._faults = MailboxFaults(box, thread, Random(f"{plan.seed} mailbox"))
         self._early: set[str] = set()
         self._looks = 0
         self._waiting = ""
@@ -207,9 +251,8 @@ class Run:
 
     def _fault_threads(self) -> list[FaultThread]:
         plan = self._plan
-        random = Random(f"{plan.seed} mailbox")
-        faults = mailbox_faults(self._box, self._thread, random)
-        threads = [FaultThread("mailbox", faults, random, pause=plan.pause, plan=plan.faults)]
+        random = Random(f"{plan.seed} order")
+        threads = [FaultThread("mailbox", self._faults.all(), random, pause=plan.pause, plan=plan.faults)]
         if plan.broker_faults:
             random = Random(f"{plan.seed} broker")
             threads.append(FaultThread("broker", broker_faults(self._house.broker, random), random, pause=(2.0, 20.0)))
@@ -233,7 +276,7 @@ class Run:
     def _look(self) -> None:
         """Holds the flags against the database: what is marked as read has to be in custody."""
         _lying, seen = self._box.look()
-        self._early |= set(too_early(seen, read_ledger(self._house.store_url, CHANNEL), self._read))
+        self._early |= set(too_early(seen, self._ledger(), self._read | self._faults.read))
         self._looks += 1
 
     def _drain(self) -> None:
@@ -279,6 +322,7 @@ class Run:
             **verdict.figures,
             **figures,
             "looks at the flags": self._looks,
+            "mails read by a person meanwhile": len(self._faults.read),
         }
         verdict.add("mails let go of before they were in custody", sorted(self._early))
         judge_custody(verdict, self._mails, ledger)

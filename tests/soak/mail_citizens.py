@@ -17,7 +17,10 @@ from tests.soak.citizens import invented_text, token_of
 from tests.soak.verdict import Expected
 
 ADDRESS = "lapor@example.go.id"
-Form = Literal["plain", "quoted", "base64", "alternative", "attachment", "subject only"]
+LARGEST = 1_000_000
+"""Bytes of a mail that the gateway takes whole, by its settings."""
+
+Form = Literal["plain", "quoted", "base64", "alternative", "attachment", "subject only", "too large"]
 FORMS: tuple[Form, ...] = ("plain", "plain", "quoted", "base64", "alternative", "attachment", "subject only")
 AUTOMATIC = {
     "replied": ("Auto-Submitted", "auto-replied"),
@@ -33,6 +36,11 @@ AUTOMATIC = {
 
 _KINDS = (*AUTOMATIC, "own address", "out of office")
 _FIRST_SENT = datetime(2026, 11, 1, 1, tzinfo=UTC)
+_LARGE_EVERY = 60
+_LARGE_PICTURE = b"foto rekaan " * 100_000
+_CUT = "\n\n[Surat ini terpotong: 2 MB; lampiran tidak diambil.]"
+"""What the report says of a mail with such a picture: it has 1.6 MB in base64."""
+
 _POOL = 20
 """Citizens who write again and again: the order of their mails matters."""
 
@@ -70,7 +78,8 @@ class Mail:
     @property
     def report(self) -> Expected:
         """The report that it has to become."""
-        return Expected((self.token,), self.sender, self.text)
+        text = self.text + (_CUT if "too large" in self.traits else "")
+        return Expected((self.token,), self.sender, text)
 
 
 def mails(count: int, random: Random) -> Iterator[Mail]:
@@ -86,6 +95,8 @@ def mails(count: int, random: Random) -> Iterator[Mail]:
 
 def _mail(number: int, token: str, sender: str, kind: str, random: Random, used: list[str]) -> Mail:
     form = random.choice(FORMS) if kind == "report" else "plain"
+    if kind == "report" and number % _LARGE_EVERY == 1:
+        form = "too large"
     text = invented_text(token, random, long=form != "subject only" and random.random() < 0.2)
     draw = random.random()
     traits: list[str] = [form]
@@ -132,6 +143,8 @@ def _body(form: Form, text: str) -> bytes:
         message.add_alternative(f"<html><body><p>{html.escape(text)}</p></body></html>", subtype="html")
     elif form == "attachment":
         message.add_attachment(f"foto {len(text)}".encode(), "application", "octet-stream", filename="bukti.bin")
+    elif form == "too large":
+        message.add_attachment(_LARGE_PICTURE, "application", "octet-stream", filename="foto.bin")
     return message.as_bytes()
 
 

@@ -49,6 +49,8 @@ _BATCH = 400
 _PARSED = 2000
 _POLL_SECONDS = 0.25
 _LOOKS_UNTIL_TOLD = 16
+_RSS_EACH = 5000
+_RSS_SETTLES = 10_000
 _END_SECONDS = 1800.0
 _TICK = os.sysconf("SC_CLK_TCK")
 _MIB = 1 << 20
@@ -326,8 +328,9 @@ class House:
 
 
 def _figures(title: str, drain: Drain, count: int) -> dict[str, object]:
-    at = {quarters: _rss_when(drain, count * quarters / 4) for quarters in (1, 2, 3, 4)}
-    later = max(sample.rss_mb for sample in drain.samples if sample.received >= count / 4)
+    at = {received: _rss_when(drain, received) for received in range(_RSS_EACH, count + 1, _RSS_EACH)}
+    early = _rss_when(drain, min(count, _RSS_SETTLES))
+    later = max(sample.rss_mb for sample in drain.samples if sample.received >= min(count, _RSS_SETTLES))
     figures: dict[str, object] = {
         "mails/s, from the start of the process to the end": round(count / drain.seconds),
         "mails/s, from the first one in custody to the end": round(count / (drain.seconds + drain.begun - drain.first)),
@@ -335,9 +338,12 @@ def _figures(title: str, drain: Drain, count: int) -> dict[str, object]:
         "seconds until all are in custody": round(drain.received - drain.begun, 1),
         "seconds until all are released": round(drain.released - drain.begun, 1),
         "seconds until all are published": round(drain.published - drain.begun, 1),
-        "RSS after each quarter, MB": " ".join(f"{rss:.0f}" for rss in at.values()),
-        "RSS at most after the first quarter, MB": round(later),
-        "RSS grew after the first quarter by, MB": round(later - at[1]),
+        "RSS before the first mail, MB": round(
+            next((each.rss_mb for each in drain.samples[::-1] if not each.received), 0)
+        ),
+        f"RSS after each {_RSS_EACH} mails, MB": " ".join(f"{rss:.0f}" for rss in at.values()),
+        "RSS at most, MB": round(later),
+        f"RSS grew after {_RSS_SETTLES} mails by, MB": round(later - early),
     }
     working = drain.cpu.get(EVENT_LOOP, 0.0) - drain.start_cpu
     figures["CPU of the gateway's event loop for a mail, ms"] = round(working * 1000 / count, 2)

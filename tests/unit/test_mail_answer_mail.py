@@ -247,3 +247,54 @@ def test_the_text_arrives_as_it_was_written(text: str, shown: str) -> None:
 )
 def test_only_plain_addresses_are_written_to(address: str, expected: str | None) -> None:
     assert mailable(address) == expected
+
+
+@pytest.mark.parametrize(
+    ("subject", "is_reply"),
+    [
+        ("Jalan rusak", False),
+        ("Re: Jalan rusak", True),
+        ("RE[2]: Jalan rusak", True),
+        ("Bls: Jalan rusak", True),
+        ("Auto: Jalan rusak", True),
+        ("[Ticket#2026110110000012] Re: Jalan rusak", True),
+        ("Ticket Received - Re: Jalan rusak", True),
+        ("=?utf-8?q?Re=3A_Jalan?=", True),
+        ("Fwd: Jalan rusak", False),
+        ("Fwd: Re: Jalan rusak", True),
+        ("Air mati: sudah seminggu", False),
+        ("Gire: rusak", False),
+        ("Reklame liar", False),
+    ],
+)
+def test_a_reply_is_known_by_its_mark_wherever_that_stands(subject: str, *, is_reply: bool) -> None:
+    assert read_asked(f"Subject: {subject}\r\n\r\n".encode()).is_reply is is_reply
+
+
+def test_when_a_mail_was_written_and_arrived_is_read_from_its_headers() -> None:
+    """Of the servers' stamps the topmost: the last server's, which is ours."""
+    asked = read_asked(
+        b"Received: from a (a [192.0.2.1]) by mx.example.go.id;\r\n\tSun, 1 Nov 2026 15:00:07 +0700 (WIB)\r\n"
+        b"Received: from b by a; Sun, 1 Nov 2026 07:00:00 +0000\r\n"
+        b"Date: Sun, 1 Nov 2026 15:00:05 +0700\r\n\r\n"
+    )
+    assert asked.arrived == datetime(2026, 11, 1, 8, 0, 7, tzinfo=UTC)
+    assert asked.dated == datetime(2026, 11, 1, 8, 0, 5, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "date",
+    [
+        *("", "kemarin", "Sun, 1 Nov", "Sun, 99 Nov 2026 15:00:00 +0700", "1 Nov 2026 15:00:00 +9999999"),
+        *("1 Nov 99999999999 15:00:00 +0000", ";;;", "1" * 5000),
+    ],
+)
+def test_a_date_that_is_none_is_no_date(date: str) -> None:
+    asked = read_asked(f"Received: x; {date}\r\nDate: {date}\r\n\r\n".encode())
+    assert {asked.dated, asked.arrived} == {None}
+
+
+def test_a_date_without_a_zone_counts_as_universal_time() -> None:
+    """As RFC 5322, 3.3 has it for -0000."""
+    asked = read_asked(b"Date: Sun, 1 Nov 2026 15:00:05 -0000\r\n\r\n")
+    assert asked.dated == datetime(2026, 11, 1, 15, 0, 5, tzinfo=UTC)

@@ -161,6 +161,12 @@ def test_the_time_is_the_service_centres_or_unknown(written: str | None, sent_at
         pytest.param("(021) 5550001", "+62215550001", "phone", id="a fixed line"),
         pytest.param("+60123456789", "+60123456789", "phone", id="abroad"),
         pytest.param("0060123456789", "+60123456789", "phone", id="abroad, dialled"),
+        pytest.param("+44 (0)20 7946 0018", "+442079460018", "phone", id="a trunk zero of another country"),
+        pytest.param("00 60 012 345 6789", "+60123456789", "phone", id="a trunk zero abroad, dialled"),
+        pytest.param("+39 06 1234 5678", "+390612345678", "phone", id="a country whose zero is part of the number"),
+        pytest.param("+62 021 5550001", "+62215550001", "phone", id="a fixed line with both codes"),
+        pytest.param("+8881234567", "+8881234567", "phone", id="no country"),
+        pytest.param("0" + "8" * 400, "+62" + "8" * 400, "phone", id="longer than any number"),
         pytest.param("81100000001", "81100000001", "phone", id="no way to tell"),
         pytest.param("1708", "1708", "short code", id="four digits"),
         pytest.param("123", "123", "short code", id="three digits"),
@@ -178,6 +184,13 @@ def test_the_time_is_the_service_centres_or_unknown(written: str | None, sent_at
 def test_a_number_has_one_form_and_a_kind(number: str, address: str, kind: SenderKind) -> None:
     """A citizen is one reporter, however the modem writes the number."""
     assert identify(number) == (address, kind)
+
+
+@given(st.text(st.sampled_from("+0123456789 -()/."), max_size=24))
+def test_the_one_form_is_its_own_one_form(number: str) -> None:
+    """Whoever compares two forms need not know how often they were made."""
+    address, kind = identify(number)
+    assert identify(address) == (address, kind)
 
 
 @pytest.mark.parametrize(

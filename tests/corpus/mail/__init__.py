@@ -93,6 +93,7 @@ LARGE: Final[Mapping[str, Callable[[], bytes]]] = {
     "2,000 levels": lambda: _nested(2000),
     "300 attachments": lambda: _multipart([_TEXT, *(_file(number, 500) for number in range(300))]),
     "5,000 attachments": lambda: _multipart([_TEXT, *(_file(number, 100) for number in range(5000))]),
+    "12 MB of a header line without a colon": lambda: _HEAD + b"9" * SIZE + b"\r\n\r\nJalan rusak.",
     "a header line of 1 MB": lambda: _HEAD.replace(b"Jalan rusak", b"Jalan rusak " * (MEGABYTE // 12)) + b"\r\nIsi.",
     "a header of 1 MB in lines": lambda: (
         _HEAD.replace(b"Jalan rusak", b"Jalan\r\n rusak" * (MEGABYTE // 13)) + b"\r\nIsi."

@@ -25,12 +25,12 @@ def upgrade() -> None:
         sa.Column("reporter", sa.String(length=32), nullable=False, comment="Hash of the reporter's kind and address."),
         sa.Column("at", sa.BigInteger(), nullable=False, comment="When the report was received."),
         sa.Column("version", sa.Integer(), nullable=False, comment="Of the normaliser that made the sketch."),
+        sa.Column("sketch", sa.LargeBinary(), nullable=False, comment="The keys that near-duplicates are found by."),
         sa.Column(
-            "sketch",
-            sa.LargeBinary(),
-            nullable=False,
-            comment="What near-duplicates are found by; see gateway/dedup.",
+            "words", sa.Text(), nullable=False, comment="The normalised text; the row goes with the report's text."
         ),
+        sa.Column("keyword", sa.Text(), nullable=False),
+        sa.Column("length", sa.Integer(), nullable=False, comment="Characters of the text as it was written."),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_matters")),
         sa.UniqueConstraint("report_id", name=op.f("uq_matters_report_id")),
         sqlite_autoincrement=True,
@@ -73,3 +73,4 @@ def upgrade() -> None:
         batch_op.drop_constraint("uq_answers_message_id_kind", type_="unique")
         batch_op.create_unique_constraint("uq_answers_message_id_kind_reply_id", ["message_id", "kind", "reply_id"])
     op.create_index("ix_answers_recipient_created_at", "answers", ["recipient", "created_at"], unique=False)
+    op.create_index("ix_answers_channel_next_at", "answers", ["channel", "next_at"], unique=False)

@@ -1,0 +1,1 @@
+"""Whether two texts tell of the same matter: normalising, comparing, and the sketches by which others are found."""

@@ -1,0 +1,193 @@
+"""Decides whether two normalised texts tell of the same matter: what they do not share has to say nothing.
+
+Half of all complaints follow somebody's template, so likeness proves nothing: two texts are about one matter only if
+every word of the one that is missing in the other is explained, as a slip, an abbreviation, an ending, a plea, or the
+end that an SMS lost. One unexplained number, ID or name on either side makes two matters of them.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+from gateway.dedup.normalise import Matter, bound, usual
+from gateway.dedup.typos import is_one_word
+from gateway.dedup.words import (
+    AFFIRMATIONS,
+    NAMES_FOLLOW,
+    NEGATIONS,
+    OUTCOMES,
+    QUALIFIERS,
+    WEIGHTLESS,
+)
+
+FEWEST_WORDS: Final = 2
+"""Less than so many telling words is no matter: only the very same text repeats it."""
+
+CUT: Final = 100
+"""Shorter texts were not cut by a channel: one SMS holds 70 characters of UCS-2, 140 octets or 160 septets."""
+
+_MOST_ADDED: Final = 3
+_MOST_ADDED_PART: Final = 0.5
+"""Telling words that one text has and the other has not, as a part of the other's: a plea, a detail."""
+
+_LEAST_SHARED: Final = 0.4
+"""What part of the shorter text's telling words has to be there at least before anything is looked at closer."""
+
+_PIECES: Final = re.compile(r"[^\W\d]+|[0-9]+")
+_LONGEST_GLUED: Final = 40
+_SHORTEST_GLUED: Final = 4
+_SHORTEST_PIECE: Final = 2
+_MOST_PIECES: Final = 4
+_REACH: Final = 3
+"""How many words behind a negation it may be about."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Word:
+    """A telling word and where it stands among those of its text."""
+
+    text: str
+    place: int
+
+
+def same_matter(one: Matter, other: Matter) -> bool:
+    """Whether two texts, by whomever, tell of the same matter."""
+    if _leads_elsewhere(one, other) and _leads_elsewhere(other, one):
+        return False
+    if len(one.content) < FEWEST_WORDS or len(other.content) < FEWEST_WORDS:
+        return bool(one.words) and one.words == other.words
+    if one.content == other.content:
+        return not _is_opposite(one.words, other.words)
+    if len({*one.content} & {*other.content}) < _LEAST_SHARED * min(len(one.content), len(other.content)):
+        return False
+    right = _respelled(other.words, one.words)
+    left = _respelled(one.words, right)
+    return _tells_the_same(_Text(left, one), _Text(right, other))
+
+
+def _leads_elsewhere(one: Matter, other: Matter) -> bool:
+    """Whether a text begins with the keyword of a region or programme that the other one does not have anywhere."""
+    return bool(one.keyword and other.keyword) and not {*one.keyword.lower().split()} <= {*other.words}
+
+
+class _Text:
+    """A text, spelt as the other one spells it."""
+
+    def __init__(self, words: Sequence[str], matter: Matter) -> None:
+        self.words = words
+        self.content = [word for word in words if word not in WEIGHTLESS]
+        self.length = matter.length
+        if matter.keyword:
+            led = matter.keyword.lower().split()
+            self.content = self.content[len(led) :] if self.content[: len(led)] == led else self.content
+
+    @property
+    def stump(self) -> str:
+        """The last word, where the text may have been cut in it."""
+        return self.words[-1] if self.words and self.length >= CUT else ""
+
+
+def _tells_the_same(one: _Text, other: _Text) -> bool:
+    left, right = _beyond(one, other), _beyond(other, one)
+    if left and right:
+        return False
+    shorter, longer, added = (other, one, left) if left else (one, other, right)
+    return _may_be_added(added, shorter, longer) and not _is_opposite(one.words, other.words)
+
+
+def _respelled(words: Sequence[str], others: Sequence[str]) -> list[str]:
+    """A text's words as the other text spells them: without slips, abbreviations and lost blanks."""
+    known, own = _pieces(others), _pieces(words)
+    missing = sorted(known - own)
+    respelled: list[str] = []
+    for word in words:
+        if word in known or word in WEIGHTLESS or not word.isalpha():
+            respelled.append(word)
+            continue
+        twin = next((each for each in missing if is_one_word(word, each)), None)
+        respelled += [twin] if twin is not None else _unglued(word, known) or [word]
+    return bound(respelled)
+
+
+def _pieces(words: Sequence[str]) -> set[str]:
+    """The words, and the letters and digits of those that were tied to a number."""
+    return {*words, *(piece for word in words if not word.isalpha() for piece in _PIECES.findall(word))}
+
+
+def _unglued(word: str, known: Collection[str], most: int = _MOST_PIECES) -> list[str] | None:
+    """A word as several that the other text has, or that say nothing; None where it is none of that kind."""
+    meant = usual(word)
+    if all(each in known or each in WEIGHTLESS for each in meant):
+        return list(meant)
+    if most == 1 or not _SHORTEST_GLUED <= len(word) <= _LONGEST_GLUED:
+        return None
+    for end in range(len(word) - _SHORTEST_PIECE, _SHORTEST_PIECE - 1, -1):
+        first = _unglued(word[:end], known, 1)
+        if first is not None and (rest := _unglued(word[end:], known, most - 1)) is not None:
+            return [*first, *rest]
+    return None
+
+
+def _beyond(text: _Text, other: _Text) -> list[_Word]:
+    """The telling words that the other text does not have, wherever they stand: sentences may change places."""
+    counted, there = Counter(other.content), {*other.words}
+    beyond: list[_Word] = []
+    for place, word in enumerate(text.content):
+        if counted[word]:
+            counted[word] -= 1
+        elif word not in there and not _is_stump(word, text, other):  # said once more is not said anew
+            beyond.append(_Word(word, place))
+    return beyond
+
+
+def _is_stump(word: str, text: _Text, other: _Text) -> bool:
+    return word == text.stump and any(each.startswith(word) for each in other.words)
+
+
+def _may_be_added(added: Sequence[_Word], shorter: _Text, longer: _Text) -> bool:
+    """Whether one text may say so much more than the other and still tell of the same."""
+    if not added or (shorter.length >= CUT and _is_lost_end(added, shorter, longer)):
+        return True
+    if any(not word.text.isalpha() for word in added) or _names_something(added, longer):
+        return False
+    return len(added) <= max(_MOST_ADDED, _MOST_ADDED_PART * len(shorter.content))
+
+
+def _is_lost_end(added: Sequence[_Word], shorter: _Text, longer: _Text) -> bool:
+    """Whether all that is added stands behind what is shared: the shorter text was cut there."""
+    first = added[0].place
+    shared = {*shorter.content}
+    return first > 0 and all(word not in shared or word in longer.content[:first] for word in longer.content[first:])
+
+
+def _names_something(added: Sequence[_Word], longer: _Text) -> bool:
+    """Whether an added word belongs to the name of a place or a person, as the word before it tells."""
+    names = {word.text for word in added}
+    return any(
+        word in names and (before in NAMES_FOLLOW or (word in QUALIFIERS and before not in WEIGHTLESS))
+        for before, word in pairwise(longer.words)
+    )
+
+
+def _is_opposite(one: Sequence[str], other: Sequence[str]) -> bool:
+    """Whether one text says that something has happened and the other that it has not."""
+    return _denies(one, other) or _denies(other, one)
+
+
+def _denies(one: Sequence[str], other: Sequence[str]) -> bool:
+    denied = _follows(one, NEGATIONS) - _follows(other, NEGATIONS)
+    return bool(denied & _follows(other, AFFIRMATIONS))
+
+
+def _follows(words: Sequence[str], leading: Collection[str]) -> set[str]:
+    """What stands close behind one of some words."""
+    return {
+        word
+        for place, before in enumerate(words)
+        if before in leading
+        for word in words[place + 1 : place + 1 + _REACH]
+        if word in OUTCOMES or word not in WEIGHTLESS
+    }

@@ -1,0 +1,235 @@
+"""Brings a citizen's text into the form in which two texts can be compared. Pure, and fast enough for every message."""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from gateway.dedup.typos import is_slip
+from gateway.dedup.words import (
+    ABBREVIATIONS,
+    AMOUNTS,
+    BEFORE_NUMBERS,
+    BEHIND_NUMBERS,
+    LOOK_ALIKES,
+    MONTHS,
+    NEGATIONS,
+    NUMBER_WORDS,
+    PLATES,
+    PROGRAMMES,
+    REPORTING,
+    RESPONSES,
+    SERVICE_TAGS,
+    WEIGHTLESS,
+)
+
+VERSION: Final = 1
+"""Raised with every change of what a text becomes: sketches of another version are made anew."""
+
+LIMIT: Final = 6000
+"""Characters that are looked at; what comes behind them tells nobody's matter apart."""
+
+MOST_WORDS: Final = 400
+
+_INVISIBLE: Final = re.compile(
+    "[\u0300-\u036f\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufe00-\ufe0f\ufeff]"
+)
+_ON_BEHALF: Final = re.compile(r"\ba\.? ?[./ ] ?n\b")
+_MONEY: Final = re.compile(r"\brp\.? ?(?=[0-9])|(?<=[0-9])(?:,-|[.,:]00)(?![0-9.])")
+_NEIGHBOURHOOD: Final = re.compile(
+    r"\brt(?: ?[/.] ?rw)?[ .:]{0,2}([0-9]{1,3}) ?[/,-]? ?(?:rw[ .:]{0,2})?/? ?(?<=[/w :.])([0-9]{1,3})(?![0-9/])"
+)
+_DATE: Final = re.compile(r"(?<![0-9/.-])([0-3]?[0-9])[/-]([01]?[0-9])(?:[/-]((?:20)?[0-9]{2}))?(?![0-9/-])")
+_DATE_WITH_DOTS: Final = re.compile(r"(?<![0-9.])([0-3]?[0-9])\. ?([01]?[0-9])\. ?(20[0-9]{2})(?![0-9.])")
+_PLATE: Final = re.compile(r"\b([a-z]{1,2})[ .]?([0-9]{1,4})[ .]?([a-z]{1,3})\b")
+_ANY_DIGIT: Final = re.compile("[0-9]")
+_TOKEN: Final = re.compile(
+    r"(?P<dropped>https?://\S{1,2000}|www\.\S{1,2000}|(?<!\w)@\w{1,64})"
+    r"|(?P<tag>#[^\W\d_]\w{0,139})"
+    r"|(?P<card>[0-9]{4}(?:[ .-][0-9]{4}){1,4}(?:[ .-][0-9]{1,4})?(?![0-9]))"
+    r"|(?P<thousands>[0-9]{1,3}(?:[.,][0-9]{3})+(?![0-9]))"
+    r"|(?P<word>[^\W_]+)"
+)
+_LETTERS_NUMBER: Final = re.compile(r"([^\W\d_]+)([0-9]+)")
+_NUMBER_LETTERS: Final = re.compile(r"([0-9]+)([^\W\d_]+)")
+_PROGRAMME: Final = re.compile(rf"({'|'.join(PROGRAMMES)})(?=[a-z]*[0-9])(\w{{4,}})")
+_PHONE: Final = re.compile("^628(?=[0-9]{7,11}$)")
+_ELONGATED: Final = re.compile(r"([^\W\d_])\1{2,}")
+_TWICE: Final = "2"
+_SHORTEST_TWICE: Final = 3
+_OWNED: Final = "nya"
+_SHORTEST_OWNED: Final = 7
+_SHORT_NUMBER: Final = 4
+_LONGEST_DAY: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Matter:
+    """What a text says, in the form in which it is compared.
+
+    Attributes:
+        words: Every word in its usual form, numbers bound to what they count or number.
+        content: Those of them that tell this matter from others, in the order of the text.
+        keyword: The leading region or programme word in its one form, or an empty string.
+        length: Characters of the text as it was written: a text of about 140 or 160 may have been cut.
+    """
+
+    words: tuple[str, ...]
+    content: tuple[str, ...]
+    keyword: str
+    length: int
+
+    @property
+    def text(self) -> str:
+        """The normalised text."""
+        return " ".join(self.words)
+
+
+def normalise(text: str, keyword: str = "") -> Matter:
+    """Normalises a text.
+
+    Args:
+        text: What the citizen wrote, without the service word.
+        keyword: The leading keyword in its one form, where the parser has found one; its words lead the text.
+    """
+    written = _words(_folded(text[:LIMIT]))
+    return _matter(bound(written[:MOST_WORDS]), keyword, len(text))
+
+
+def restored(words: str, keyword: str, length: int) -> Matter:
+    """A matter from what is kept of it: its normalised text, its keyword and its length."""
+    return _matter(words.split(), keyword, length)
+
+
+def _matter(words: list[str], keyword: str, length: int) -> Matter:
+    led = _words(keyword.lower()) if keyword else []
+    telling = words[len(led) :] if led and words[: len(led)] == led else words
+    return Matter(tuple(words), tuple([word for word in telling if word not in WEIGHTLESS]), keyword, length)
+
+
+def _folded(text: str) -> str:
+    """One case, one form of each character, nothing that cannot be seen."""
+    if text.isascii():
+        folded = text.lower()
+    else:
+        folded = unicodedata.normalize("NFKD", text.casefold())
+        folded = _INVISIBLE.sub("", folded).translate(LOOK_ALIKES)
+    folded = _ON_BEHALF.sub("nama", folded)
+    if _ANY_DIGIT.search(folded) is None:
+        return folded
+    folded = _NEIGHBOURHOOD.sub(r"rt \1 rw \2 ", _MONEY.sub(" ", folded))
+    return _PLATE.sub(_plate, _DATE_WITH_DOTS.sub(_date, _DATE.sub(_date, folded)))
+
+
+def _date(match: re.Match[str]) -> str:
+    day, month, year = match.groups()
+    return f" {int(day)}d{int(month)} {year or ''} "
+
+
+def _plate(match: re.Match[str]) -> str:
+    region, number, series = match.groups()
+    if region not in PLATES or series in WEIGHTLESS or series in ABBREVIATIONS:
+        return match[0]
+    return f" {region}{int(number)}{series} "
+
+
+def _words(folded: str) -> list[str]:
+    """The words in their usual form; links and handles are none."""
+    words: list[str] = []
+    for match in _TOKEN.finditer(folded):
+        kind = match.lastgroup
+        if kind == "word":
+            for word in usual(match[0]):
+                if not words or words[-1] != word:  # "anak-anak", or a key that was pressed twice
+                    words.append(word)
+        elif kind == "tag":
+            if match[0][1:] not in SERVICE_TAGS:
+                words += usual(match[0][1:])
+        elif kind in ("card", "thousands"):
+            words.append("".join(sign for sign in match[0] if sign.isdigit()))
+    return words
+
+
+@lru_cache(maxsize=1 << 15)
+def usual(word: str) -> tuple[str, ...]:
+    """A word in its usual form: one word, or several that were written as one."""
+    if word.isdecimal():
+        return (word.lstrip("0") or "0" if len(word) <= _SHORT_NUMBER else _PHONE.sub("08", word),)
+    known = ABBREVIATIONS.get(word) or NUMBER_WORDS.get(word)
+    if known is not None:
+        return known
+    if not word.isalpha():
+        return _mixed(word)
+    shorter = _ELONGATED.sub(r"\1", word)
+    if shorter != word:
+        return usual(shorter)
+    if len(word) >= _SHORTEST_OWNED and word.endswith(_OWNED):
+        return usual(word[: -len(_OWNED)])
+    return (word,)
+
+
+def _mixed(word: str) -> tuple[str, ...]:
+    """Letters and digits in one: "rt05", "3bln", "orang2"; what is none of these is an ID and stays as it is."""
+    if (found := _PROGRAMME.fullmatch(word)) is not None:
+        return (found[1], found[2])
+    if (found := _LETTERS_NUMBER.fullmatch(word)) is not None:
+        letters = usual(found[1])
+        if found[2] == _TWICE and len(found[1]) >= _SHORTEST_TWICE and letters[-1] not in BEFORE_NUMBERS:
+            return letters
+        if letters[-1] in BEFORE_NUMBERS:
+            return (*letters, *usual(found[2]))
+    if (found := _NUMBER_LETTERS.fullmatch(word)) is not None:
+        letters = usual(found[2])
+        if letters[0] in BEHIND_NUMBERS or letters[0] in AMOUNTS:
+            return (*usual(found[1]), *letters)
+    return (word,)
+
+
+def bound(words: Sequence[str]) -> list[str]:
+    """Numbers tied to what they number or count, without how often somebody has reported the matter."""
+    tied: list[str] = []
+    position = 0
+    while position < len(words):
+        word = words[position]
+        following = words[position + 1] if position + 1 < len(words) else ""
+        if word.isdecimal():
+            before = tied[-1] if tied else ""
+            if following in AMOUNTS:
+                word = str(int(word) * AMOUNTS[following])
+                position += 1
+            elif len(word) <= _LONGEST_DAY and (month := _month(following)):
+                word = f"{word}d{month}"
+                position += 1
+            elif before in BEFORE_NUMBERS:
+                word = tied.pop() + word
+            elif following in BEHIND_NUMBERS and len(word) <= _SHORT_NUMBER:
+                word += following
+                position += 1
+        tied.append(word)
+        position += 1
+    return [word for place, word in enumerate(tied) if not _is_about_reporting(tied, place)]
+
+
+@lru_cache(maxsize=1 << 12)
+def _month(word: str) -> str:
+    """The number of a month, its name mistyped perhaps; an empty string where it is none."""
+    if word in MONTHS:
+        return MONTHS[word][0]
+    return next((number for name, (number,) in MONTHS.items() if is_slip(word, name)), "")
+
+
+_TIMES: Final = re.compile(r"[0-9]{1,2}kali|ke[0-9]{1,2}|berkali|berulang|kedua|ketiga|keempat|kesekian|pertama")
+_DURATION: Final = re.compile(r"[0-9]{1,2}(?:jam|hari|minggu|bulan|tahun)")
+_AROUND: Final = 4
+
+
+def _is_about_reporting(words: list[str], place: int) -> bool:
+    """Whether a word says how often the citizen has written, or how long nobody answers: "sudah 3x lapor"."""
+    if _TIMES.fullmatch(words[place]) is not None:
+        return not REPORTING.isdisjoint(words[max(0, place - _AROUND) : place + _AROUND + 1])
+    if _DURATION.fullmatch(words[place]) is None:
+        return False
+    behind = words[place + 1 : place + _AROUND + _AROUND]
+    return not NEGATIONS.isdisjoint(behind) and not RESPONSES.isdisjoint(behind)

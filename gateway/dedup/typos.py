@@ -1,0 +1,112 @@
+"""Whether one word is another one with a slip of the finger, or its abbreviation; names of places stay apart."""
+
+from functools import lru_cache
+from itertools import chain
+from typing import Final
+
+from gateway.dedup.words import ABBREVIATIONS, BEFORE_NUMBERS, BEHIND_NUMBERS, NAMES_FOLLOW, WEIGHTLESS
+
+_SHORTEST: Final = 5
+"""Shorter words differ by one letter too often, batu and baru, Sri and Sari; but for those that everybody uses."""
+
+_SHORTEST_FAMILIAR: Final = 4
+_FAMILIAR: Final = WEIGHTLESS | NAMES_FOLLOW | BEFORE_NUMBERS | BEHIND_NUMBERS | set(chain(*ABBREVIATIONS.values()))
+
+_TWO_SLIPS: Final = 7
+"""From this length on two slips are forgiven, but for a letter lost here and another won there: Sidorejo, Sidoarjo."""
+
+_KEYBOARD: Final = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
+_STAGGER: Final = (0.0, 0.25, 0.75)
+"""How far each row of a keyboard stands to the right of the first."""
+
+_VOWELS: Final = frozenset("aiueo")
+_SHORTEST_SKELETON: Final = 3
+
+
+def _neighbours() -> frozenset[tuple[str, str]]:
+    """Pairs of letters whose keys touch."""
+    keys = {
+        key: (column + stagger, row)
+        for row, (letters, stagger) in enumerate(zip(_KEYBOARD, _STAGGER, strict=True))
+        for column, key in enumerate(letters)
+    }
+    return frozenset(
+        (one, other)
+        for one, (x, y) in keys.items()
+        for other, (u, v) in keys.items()
+        if one != other and abs(x - u) <= 1 and abs(y - v) <= 1 and abs(x - u) + abs(y - v) < 2  # noqa: PLR2004
+    )
+
+
+_NEIGHBOURS: Final = _neighbours()
+
+
+@lru_cache(maxsize=1 << 14)
+def is_slip(one: str, other: str) -> bool:
+    """Whether two different words are one word, mistyped.
+
+    A slip drops a letter, doubles or adds one, swaps two, or hits the key beside. Any other letter makes another
+    word: Margasari and Margosari are two villages. Words with digits are never slips of each other.
+    """
+    if not (one.isalpha() and other.isalpha()) or abs(len(one) - len(other)) > 1:
+        return False
+    length = max(len(one), len(other))
+    if length < _SHORTEST and (length < _SHORTEST_FAMILIAR or (one in _FAMILIAR) == (other in _FAMILIAR)):
+        return False
+    return _slips(one, other, 2 if length >= _TWO_SLIPS else 1, 1)
+
+
+def _slips(one: str, other: str, left: int, uneven: int) -> bool:
+    """Whether so many slips make one word of the other, so many of them a letter too many or too few."""
+    start = 0
+    while start < len(one) and start < len(other) and one[start] == other[start]:
+        start += 1
+    one, other = one[start:], other[start:]
+    if not one or not other:
+        return len(one) + len(other) <= min(left, uneven)
+    if left == 0:
+        return False
+    if len(one) > 1 and one[:2] == other[1::-1] and _slips(one[2:], other[2:], left - 1, uneven):
+        return True
+    if (one[0], other[0]) in _NEIGHBOURS and _slips(one[1:], other[1:], left - 1, uneven):
+        return True
+    if not uneven:
+        return False
+    return _slips(one[1:], other, left - 1, uneven - 1) or _slips(one, other[1:], left - 1, uneven - 1)
+
+
+@lru_cache(maxsize=1 << 14)
+def is_abbreviation(short: str, word: str) -> bool:
+    """Whether a word is another one without its vowels: "jmbtn" for "jembatan"."""
+    if not (short.isalpha() and word.isalpha()) or not _SHORTEST_SKELETON <= len(short) < len(word):
+        return False
+    if short[0] != word[0] or not _VOWELS.isdisjoint(short[1:]):
+        return False
+    consonants = [letter for letter in word[1:] if letter not in _VOWELS]
+    rest = iter(consonants)
+    if not all(letter in rest for letter in short[1:]):
+        return False
+    return 2 * len(short) > len(consonants) + 1
+
+
+_PREFIXES: Final = ("diper", "memper", "meng", "mem", "men", "me", "di", "ter", "ber")
+_SUFFIXES: Final = ("kan", "an", "i")
+_SHORTEST_STEM: Final = 4
+
+
+@lru_cache(maxsize=1 << 14)
+def _stem(word: str) -> str:
+    """A verb without its affixes; any other word as it is."""
+    prefix = next((each for each in _PREFIXES if word.startswith(each)), "")
+    stem = word[len(prefix) :]
+    if not prefix or len(stem) < _SHORTEST_STEM:
+        return word
+    suffix = next((each for each in _SUFFIXES if stem.endswith(each)), "")
+    return stem[: -len(suffix)] if suffix and len(stem) - len(suffix) >= _SHORTEST_STEM else stem
+
+
+def is_one_word(one: str, other: str) -> bool:
+    """Whether two different words are one word in two spellings: a slip, an abbreviation, another affix of a verb."""
+    if is_slip(one, other) or is_abbreviation(one, other) or is_abbreviation(other, one):
+        return True
+    return one.isalpha() and other.isalpha() and _stem(one) == _stem(other)

@@ -1,0 +1,286 @@
+"""The words of Indonesian complaints, as data: what abbreviations stand for, and which words say nothing of the matter.
+
+The lists are our own: indo-normalizer brings pandas along, basa rewrites numbers, and neither knows the words of
+administration (kec, dsn, pdam). A change here raises ``normalise.VERSION``.
+"""
+
+from typing import Final
+
+
+def _pairs(text: str) -> dict[str, tuple[str, ...]]:
+    """``full: short short …`` line by line, as a table from each short form to the words that it stands for."""
+    table: dict[str, tuple[str, ...]] = {}
+    for line in text.strip().splitlines():
+        full, _, shorts = line.partition(":")
+        for short in shorts.split():
+            table[short] = tuple(full.split())
+    return table
+
+
+def _set(*lines: str) -> frozenset[str]:
+    return frozenset(word for line in lines for word in line.split())
+
+
+ABBREVIATIONS: Final = _pairs(
+    """
+    yang: yg yng yag sing nu anu
+    tidak: tdk tak gak ga gk nggak ngga enggak engga kagak ndak tida ora teu henteu mboten ra
+    belum: blm blom belom blum durung acan teuacan dereng
+    sudah: sdh udah udh dah sampun udha wis wes geus atos
+    dengan: dgn dg dng dngn
+    untuk: utk u tuk untk kanggo kangge
+    dari: dr dri saka ti
+    pada: pd pda
+    kepada: kpd kpda
+    dalam: dlm dalem
+    di: d
+    karena: krn karna krena krna
+    kalau: klo kalo kl klu lamun
+    bagaimana: bgmn gmn gimana bgaimana kumaha
+    kenapa: knp knapa kenpa ngapa naha
+    mengapa: mngapa
+    apa: ap apakah
+    ada: ad wonten aya
+    adalah: adl adlh
+    akan: akn
+    atau: ato atw
+    dan: dn
+    juga: jg jga
+    saja: aja sj sja bae
+    saya: sy sya aku ku gue gw gua abdi kulo kula
+    kami: kmi
+    kita: kt
+    anda: sampeyan
+    mereka: mrk mreka
+    orang: org orng jalmi
+    warga: wrga wrg
+    padahal: pdhl padhal
+    setiap: tiap stiap tiep
+    pernah: prnh pernh
+    masyarakat: masy masyrkt msyarakat msyrkt mayarakat rakyat
+    banyak: byk bnyk banyk
+    sampai: sampe smpe smpai sampek nepi nganti
+    sekarang: skrg skrng sekarng skarang
+    kemarin: kmrn kemaren kmaren
+    sekali: skali sekle
+    sangat: sgt sngt bgt banget bngt
+    lebih: lbh lebh
+    hanya: hny cuma cuman
+    harus: hrs hrus
+    bisa: bs bsa
+    dapat: dpt dapet
+    mohon: mhn mohn moon nyuwun
+    tolong: tlg tlng tolg tulung tulungan plis please
+    segera: sgr sgra
+    bantuan: bntuan bantwan
+    perbaikan: perbaikn prbaikan
+    diperbaiki: dperbaiki diprbaiki dibenerin dibenahi
+    laporan: lap lpr lporan
+    terima kasih: trims trimakasih terimakasih thx makasih mksh trmksh tq thanks tks suwun nuhun matur hatur
+    selamat: slamat met
+    maaf: mf maap
+    lain: laen lainnya
+    nama: an
+    atas nama: atasnama
+    jalan: jl jln jlan jlnan
+    jembatan: jmbtn jembtan jmbatan
+    gang: gg
+    dusun: dsn dukuh dkh
+    desa: ds
+    kelurahan: kel klurahan lurah
+    kecamatan: kec kcmtn camat
+    kabupaten: kab
+    provinsi: prov propinsi prop
+    kota: kt. kotamadya
+    kampung: kp kampong kmpg
+    perumahan: perum prum komplek kompleks
+    nomor: no nmr nomer nmor
+    kilometer: km
+    meter: mtr
+    rt: rukuntetangga
+    rw: rukunwarga
+    bulan: bln bln. wulan sasih
+    tahun: thn th taun
+    minggu: mggu mgg
+    hari: hr hri dinten poe
+    jam: pukul pkl
+    tanggal: tgl tggl
+    kali: x kl.
+    rupiah: rp idr
+    juta: jt
+    ribu: rb rbu
+    sekolah: sklh skolah skul
+    rumah: rmh
+    rumah sakit: rs rsud rsu
+    puskesmas: pkm puskes
+    kartu: krtu
+    kartu keluarga: kk
+    keluarga: klrg klg
+    kartu tanda penduduk: ktp ektp
+    pemerintah: pemda pemkab pemkot pemprov
+    pak: bpk bapak pk bp bapa
+    bu: ibu ibuk bund bunda
+    depan: dpn dpan ngarep payuneun
+    belakang: blkg blakang blkng
+    samping: smping gigir
+    dekat: dkt deket caket cedak
+    antara: antra
+    lampu: lmp lmpu
+    listrik: lstrik
+    rusak: rsk rusk ruksak
+    padam: pdm
+    mati: paeh
+    hujan: hjn
+    malam: mlm
+    pagi: pg
+    siang: siank
+    anak: ank
+    melalui: mll mlalui
+    lewat: lwt
+    informasi: info inform
+    permasalahan: masalah mslh mslah masalahnya
+    pembangunan: pmbangunan
+    petugas: ptgs
+    pelayanan: plynan playanan
+    jakarta: jkt
+    yogyakarta: jogja jogjakarta yogya diy
+    surabaya: sby
+    bandung: bdg
+    semarang: smg
+    """
+)
+"""What each short or foreign form stands for. Sundanese and Javanese words stand beside their Indonesian ones."""
+
+NUMBER_WORDS: Final = _pairs(
+    """
+    1: satu
+    2: dua
+    3: tiga
+    4: empat
+    5: lima
+    6: enam
+    7: tujuh
+    8: delapan
+    9: sembilan
+    10: sepuluh
+    11: sebelas
+    1 minggu: seminggu
+    1 bulan: sebulan
+    1 tahun: setahun
+    """
+)
+"""Numbers in letters."""
+
+BEFORE_NUMBERS: Final = _set(
+    "rt rw kilometer nomor blok gang sd sdn mi smp smpn mts sma sman smk smkn lantai kelas usia umur tanggal jam pasal",
+    "ayat jalur zona ke dusun kode lorong gate blok tiang gardu gerbang tower rs tps pasar sektor unit",
+)
+"""A number behind one of these belongs to it: RT 5 RW 2 is not RT 2 RW 5."""
+
+BEHIND_NUMBERS: Final = _set(
+    "hari minggu bulan tahun jam menit orang jiwa warga meter kilometer kali rumah juta ribu miliar titik lubang unit",
+    "sak liter kg kilo ton hektar buah kelas lantai persen siswa guru keluarga pohon tiang",
+)
+"""A number before one of these counts it."""
+
+PROGRAMMES: Final = ("kip", "kks", "kps", "pkh", "sl", "nik", "bpjs", "kis", "plat", "nopol")
+"""Words that citizens glue to the number that follows."""
+
+REPORTING: Final = _set(
+    "lapor melapor laporan melaporkan dilaporkan lapo aduan mengadu pengaduan adu sms kirim mengirim dikirim hubungi",
+    "telepon menelepon telpon chat tanya bertanya sampaikan menyampaikan disampaikan mention tweet email",
+)
+"""How often somebody has done this says nothing of the matter: "sudah 3x lapor"."""
+
+RESPONSES: Final = _set("tanggapan respon respons jawaban balasan kabar konfirmasi ditanggapi direspon dijawab dibalas")
+"""How long one of these has been missing says nothing of the matter either: "3 minggu belum ada tanggapan"."""
+
+MONTHS: Final = _pairs(
+    """
+    1: januari jan
+    2: februari pebruari feb
+    3: maret mar
+    4: april apr
+    5: mei
+    6: juni jun
+    7: juli jul
+    8: agustus agust agt agu
+    9: september sept sep
+    10: oktober okt
+    11: november nopember nov nop
+    12: desember des
+    """
+)
+"""The months, behind the number of a day."""
+
+AMOUNTS: Final = {"ribu": 1_000, "juta": 1_000_000, "miliar": 1_000_000_000, "k": 1_000}
+"""What multiplies the number before it."""
+
+PLATES: Final = _set(
+    "a b d e f g h k l m n p r s t w z aa ab ad ae ag ba bb bd be bg bh bk bl bm bn bp da db dc dd de dg dh dk dl dm",
+    "dn dr ds dt ea eb ed kb kh kt ku pa pb",
+)
+"""What the number plate of a vehicle begins with, by region."""
+
+NAMES_FOLLOW: Final = _set(
+    "desa kelurahan kecamatan kabupaten kota provinsi dusun kampung gang perumahan pasar sungai waduk terminal",
+    "stasiun bernama nama an",
+)
+"""What follows one of these is the name of a place or a person."""
+
+QUALIFIERS: Final = _set(
+    "baru lama kulon wetan lor kidul utara selatan timur barat tengah hilir hulu girang indah jaya asri permai raya",
+    "besar kecil bawah luar i ii iii iv v",
+)
+"""Behind the name of a place one of these makes another place of it: Tanjung and Tanjung Baru."""
+
+NEGATIONS: Final = _set("tidak belum bukan jangan tanpa")
+AFFIRMATIONS: Final = _set("sudah telah selesai pernah")
+OUTCOMES: Final = _set("terima diperbaiki dibenahi ditangani ditinjau diselesaikan selesai diatasi ditertibkan")
+"""Whether something has happened, or not; and the weightless words of which that can be said."""
+
+WEIGHTLESS: Final = _set(
+    # function words
+    "yang di ke dari pada kepada dalam untuk dengan dan atau juga saja akan adalah ialah yaitu yakni oleh tentang",
+    "karena sebab kalau jika bila agar supaya maka tetapi tapi namun sedangkan sehingga serta lalu kemudian setelah",
+    "sebelum ketika saat waktu sejak semenjak sampai hingga antara para sang si ini itu tersebut tsb begitu demikian",
+    "sudah telah pernah sedang lagi lg masih msh selalu sering kadang sekali sangat amat lebih paling terlalu cukup",
+    "hanya bisa dapat harus mau ingin hendak perlu boleh ada apa siapa kapan dimana mana kenapa mengapa bagaimana",
+    "berapa kok sih deh dong nih ya yah iya lah kah pun tuh loh lho kan toh per bagi hal pihak secara sebagai",
+    "seperti bahwa bukan jadi menjadi terus trus trs langsung malah justru bahkan padahal sekarang kini tadi",
+    # who speaks and who is spoken to
+    "saya kami kita anda kamu mereka dia beliau pak bu mas mbak mba kang neng teh bang gan sis bro om tante min mimin",
+    "admin pemerintah pejabat dinas instansi terkait berwenang bupati walikota gubernur menteri presiden camat lurah",
+    "kades bpk yth yang terhormat hormat tim lapor laporan melapor melaporkan pelapor aduan mengadu pengaduan",
+    # greetings, courtesies, pleas
+    "assalamualaikum assalamu alaikum assalamualaikm ass askum aslm aslmkm wr wb wrwb warahmatullahi wabarakatuh",
+    "wassalam wassalamualaikum salam selamat pagi siang sore malam hallo halo hai hi punten permisi maaf",
+    "mohon tolong harap berharap harapan minta meminta dimohon bantu dibantu membantu bantuannya bantu",
+    "perhatian perhatiannya perhatikan diperhatikan memperhatikan segera secepatnya cepat cepetan lekas",
+    "ditindaklanjuti tindaklanjuti tindaklanjut menindaklanjuti tindak lanjut lanjutnya ditindak tindakan ditangani",
+    "penanganan penanganannya menangani ditanggapi tanggapan tanggapannya tanggapi respon responnya direspon respons",
+    "jawaban jawabannya dijawab jawab kabar kabarnya solusi solusinya diatasi atasi mengatasi diselesaikan",
+    "selesaikan penyelesaian penyelesaiannya kejelasan kejelasannya kepastian info informasi informasinya",
+    "diperbaiki perbaiki memperbaiki perbaikan perbaikannya dibenahi ditinjau tinjau meninjau peninjauan dicek cek",
+    "ditertibkan terima kasih kasihnya sebelumnya sekian wassalam matur suwun nuhun hatur pisan trim demikian",
+    "disampaikan sampaikan menyampaikan sampai tunggu menunggu ditunggu menanti nantikan semoga moga mugi insya allah",
+    "kerjasama kerjasamanya atas sudi kiranya sekiranya dimaksud berikut perihal sehubungan bersama dg aduan via",
+    "sms twitter email pesan rt retweet viralkan viral bagikan share sebarkan cc up ditunggu jangan biarkan",
+    "dibiarkan didiamkan diabaikan abaikan serius peduli kepedulian kasihan kasian sungguh sungguh benar",
+    "lama kelamaan sekian apalagi banyak warga masyarakat keselamatan demi kepentingan umum",
+    "seorang keluhan ucapkan mengucapkan diucapkan bantuan bantuannya pimpinan tempat infowarga pelayananpublik tuntas",
+    "mengganggu sejahtera tanya bertanya menanyakan foto terlampir lampiran dilampirkan kali rupiah tanggal lain",
+    "rakyat kecil urgent penting darurat keadaan mau kecewa resah meresahkan ujar parah sekali memprihatinkan",
+    "percuma bosan capek lelah entah nyata janji janjinya dijanjikan nihil hasil hasilnya perubahan realisasi tks",
+)
+"""Words that are said in every complaint: two texts that differ in them alone tell of the same matter."""
+
+SERVICE_TAGS: Final = _set("lapor lapor1708 ayolapor laporpak spanlapor")
+"""Hashtags of the service itself."""
+
+LOOK_ALIKES: Final = str.maketrans(
+    dict(zip("аеорсухіѕјкмтнвԁԛԝӏгп", "aeopcyxisjkmthbdqwlrn", strict=True))
+    | dict(zip("αορειηκντυβχ", "aopeinkvtubx", strict=True))
+    | {"ı": "i", "ł": "l", "ø": "o"}
+)
+"""Cyrillic and Greek letters that look like Latin ones, in lower case (after Unicode's confusables, UTS 39)."""

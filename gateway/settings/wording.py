@@ -1,0 +1,49 @@
+"""What citizens are told where the settings say nothing else; each fits one SMS in the default alphabet of GSM."""
+
+from typing import Final
+
+RECEIPT: Final = (
+    "Terima kasih. Laporan Anda kami terima dengan Tracking ID #{tracking_id}. "
+    "Simpan nomor ini untuk memantau tindak lanjutnya."
+)
+RECEIPT_EN: Final = (
+    "Thank you. We have received your report; its tracking ID is #{tracking_id}. "
+    "Please keep this number to follow what is done about it."
+)
+REPEAT: Final = (
+    "Laporan ini sudah kami terima dengan Tracking ID #{tracking_id}. Balas STATUS untuk mengetahui tindak lanjutnya."
+)
+REPEAT_EN: Final = (
+    "We already have this report under tracking ID #{tracking_id}. Answer STATUS to learn what is done about it."
+)
+STATUS: Final = "Laporan #{tracking_id} per {date}: {status}."
+STATUS_EN: Final = "Report #{tracking_id} as of {date}: {status}."
+STATUS_WITHHELD: Final = "Laporan #{tracking_id} ada pada kami. Perkembangannya tidak kami sampaikan di tempat umum."
+STATUS_WITHHELD_EN: Final = "We have report #{tracking_id}. We do not tell in public how it stands."
+UNKNOWN: Final = (
+    "Kami tidak menemukan laporan Anda dengan nomor itu. Periksa Tracking ID (10 angka) yang kami kirim, "
+    "lalu balas STATUS dan nomornya."
+)
+UNKNOWN_EN: Final = (
+    "We have no report of yours with that number. Please check the tracking ID (10 digits) that we sent you, "
+    "and answer STATUS and the number."
+)
+NO_REPORT: Final = "Kami belum menerima laporan dari Anda. Tuliskan laporan Anda: apa, di mana, dan kapan terjadinya."
+NO_REPORT_EN: Final = "We have received no report from you yet. Please write what happened, where and when."
+HELP: Final = (
+    "Tulis laporan Anda: apa, di mana, kapan. STATUS lalu Tracking ID: memeriksa laporan. "
+    "STOP atau MULAI: tanpa atau dengan pemberitahuan."
+)
+HELP_EN: Final = (
+    "Write your report: what, where, when. STATUS and the tracking ID: how it stands. "
+    "STOP or START: no more notifications, or again."
+)
+STOPPED: Final = (
+    "Anda tidak akan menerima pemberitahuan lagi. Laporan Anda tetap kami teruskan. "
+    "Balas MULAI untuk menerimanya kembali."
+)
+STOPPED_EN: Final = (
+    "You will get no more notifications. Your reports are passed on as before. Answer START to get them again."
+)
+STARTED: Final = "Anda akan menerima pemberitahuan tentang laporan Anda. Balas STOP untuk berhenti."
+STARTED_EN: Final = "You will be notified about your reports. Answer STOP to end that."
