@@ -89,7 +89,8 @@ class Gateway:
             clock=self.clock,
             metrics=self.metrics,
         )
-        self.retain = RetainStage(self.store, timedelta(days=settings.store.keep_days), self.clock)
+        keep, window = timedelta(days=settings.store.keep_days), timedelta(days=settings.dedup.window_days)
+        self.retain = RetainStage(self.store, keep, window, self.clock)
         self.publish = PublishStage(self.store, self._publisher, self._events, batch, self.clock, self.metrics)
         self.replies = self._reply_stage()
 

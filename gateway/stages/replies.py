@@ -2,11 +2,12 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
+from msgspec.structs import replace
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.clock import Clock, to_milliseconds
@@ -56,16 +57,6 @@ _WHY: Final[Mapping[str, str]] = {
     "expired": "The report is older than store.keep_days: nobody here knows any more who sent it.",
     "failed": "The gateway failed on this reply; send it to the developers.",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class _Way:
-    """How a citizen is reached: the channel, its type, the address, and the message that is answered."""
-
-    channel: str
-    channel_type: str
-    recipient: str
-    message_id: str
 
 
 @dataclass(slots=True)
@@ -221,31 +212,37 @@ class ReplyStage:
     ) -> None:
         silent = await reply_rows.silent(connection, {_key(published.report) for _, published in replies.values()})
         ways = _Ways(connection, self._settings, now)
+        to_send: list[tuple[Reply, Report, Report]] = []
         for tag, (reply, published) in replies.items():
             report = published.report
             if reply.kind in NOTIFICATIONS and _key(report) in silent:
                 decided.outcomes[tag] = "silenced"
                 continue
-            way = await ways.to(published)
-            if isinstance(way, str):
+            answered = await ways.to(published)
+            if isinstance(answered, str):
                 decided.outcomes[tag] = "undeliverable"
-                decided.failures.append(Failure(report.id, NotDelivered(way, reply.id)))
+                decided.failures.append(Failure(report.id, NotDelivered(answered, reply.id)))
                 continue
-            withheld = way.channel_type in PUBLIC_CHANNELS and report.visibility != "public"
+            withheld = await ways.is_public(answered) and report.visibility != "public"
             decided.outcomes[tag] = "withheld" if withheld else "queued"
-            decided.answers.append(
-                NewAnswer(
-                    id=uuid7(),
-                    message_id=way.message_id,
-                    report_id=report.id,
-                    channel=way.channel,
-                    kind="reply",
-                    recipient=way.recipient,
-                    text=NEUTRAL.format(tracking_id=report.tracking_id) if withheld else reply.text,
-                    reply_id=reply.id,
-                    next_at=self._not_before(now),
-                )
+            if withheld:
+                reply = replace(reply, text=NEUTRAL.format(tracking_id=report.tracking_id))  # noqa: PLW2901
+            to_send.append((reply, report, answered))
+        names = await ways.messages(answered for _, _, answered in to_send)
+        decided.answers += [
+            NewAnswer(
+                id=uuid7(),
+                message_id=names.get((answered.channel_name, answered.external_id), answered.id),
+                report_id=report.id,
+                channel=answered.channel_name,
+                kind="reply",
+                recipient=report.reporter.address,
+                text=reply.text,
+                reply_id=reply.id,
+                next_at=self._not_before(now),
             )
+            for reply, report, answered in to_send
+        ]
 
     def _not_before(self, now: datetime) -> int | None:
         """When an answer that nobody has just asked for may go out, in milliseconds; None for at once."""
@@ -281,21 +278,33 @@ class _Ways:
         self._since = to_milliseconds(now - timedelta(hours=settings.answers.max_age_hours))
         self._known: dict[str, str] | None = None
 
-    async def to(self, published: Published) -> _Way | str:
-        """The way to a report's citizen, or a sentence that says why there is none."""
+    async def to(self, published: Published) -> Report | str:
+        """The report of the citizen by whose channel an answer goes, or a sentence that says why there is none."""
         report = published.report
         if published.withdrawn_at is not None or not report.reporter.address:
             return "The report was withdrawn."
         if not self._settings.answers.enabled:
             return "The gateway is set to answer nobody."
         channels = await self._channels()
-        if report.channel_name not in channels:
-            last = await reply_rows.last_report(self._connection, _key(report), channels.keys())
-            if last is None:
-                return "No channel that the gateway has now reaches the citizen."
-            report = last
-        message = await self._message_id(report)
-        return _Way(report.channel_name, channels[report.channel_name], published.report.reporter.address, message)
+        if report.channel_name in channels:
+            return report
+        last = await reply_rows.last_report(self._connection, _key(report), channels.keys())
+        return last or "No channel that the gateway has now reaches the citizen."
+
+    async def is_public(self, answered: Report) -> bool:
+        """Whether everybody can read what is answered to a report."""
+        return (await self._channels())[answered.channel_name] in PUBLIC_CHANNELS
+
+    async def messages(self, reports: Iterable[Report]) -> dict[tuple[str, str], str]:
+        """The messages that reports were made of, by channel and external id: answers are replies to them."""
+        by_channel: dict[str, set[str]] = {}
+        for report in reports:
+            by_channel.setdefault(report.channel_name, set()).add(report.external_id)
+        return {
+            (channel, row.external_id): row.id
+            for channel, names in by_channel.items()
+            for row in await message_rows.by_external_ids(self._connection, channel, names)
+        }
 
     async def _channels(self) -> Mapping[str, str]:
         """The types of the channels by which somebody can be reached, by name."""
@@ -303,8 +312,3 @@ class _Ways:
             own = {name: section.settings.type for name, section in self._settings.channels.items()}
             self._known = await reply_rows.served_channels(self._connection, self._since) | own
         return self._known
-
-    async def _message_id(self, report: Report) -> str:
-        """The message that a report was made of: the answer is its reply, where the channel has such."""
-        rows = await message_rows.by_external_ids(self._connection, report.channel_name, [report.external_id])
-        return rows[0].id if rows else report.id

@@ -19,11 +19,13 @@ from tests.soak.process import GatewayProcess
 
 BOX = "box"
 REPLIES = 120
+SETTLED = "answers WHERE kind = 'reply' AND state IN ('failed', 'unknown')"
+FAILED = "answers WHERE kind = 'reply' AND state = 'failed'"
 KILLS = (
     ("replies", 1),
     ("replies", 60),
-    ("answers WHERE kind = 'reply' AND state = 'failed'", 15),
-    ("answers WHERE kind = 'reply' AND state = 'failed'", 50),
+    (FAILED, 15),
+    (FAILED, 50),
     ("outbox WHERE confirmed_at IS NOT NULL AND routing_key LIKE 'report.undeliverable.%'", 90),
 )
 """At which moments the gateway is killed: when a table has so many rows."""
@@ -39,6 +41,13 @@ def free_mailbox(database: Path) -> None:
     """Spares the test the seconds for which a source stays with a dead gateway."""
     with closing(sqlite3.connect(database)) as connection, connection:
         connection.execute("UPDATE leases SET expires_at = 0")
+
+
+def told_of(database: Path) -> list[str]:
+    """The replies that failed for good."""
+    with closing(sqlite3.connect(database)) as connection:
+        rows = connection.execute("SELECT reply_id FROM answers WHERE kind = 'reply' AND state = 'failed'")
+        return [row[0] for row in rows]
 
 
 async def publish(node: RabbitMQ, tracking_ids: Sequence[str]) -> None:
@@ -83,10 +92,13 @@ async def test_each_reply_is_tried_and_reported_once_whenever_the_gateway_is_kil
             gateway.kill()
             free_mailbox(database)
         gateway.start()
-        done = "outbox WHERE confirmed_at IS NOT NULL AND routing_key LIKE 'report.undeliverable.%'"
-        await eventually(lambda: count(database, done) == REPLIES, "every reply to have come back")
+        await eventually(lambda: count(database, SETTLED) == REPLIES, "every reply to be settled")
+        await eventually(
+            lambda: count(database, "outbox WHERE confirmed_at IS NULL") == 0, "every event to be published"
+        )
         await eventually(lambda: rabbitmq.queue_depth(REPLIES_QUEUE) == 0, "every reply to be acknowledged")
     finally:
         gateway.close()
     assert count(database, "replies") == count(database, "answers WHERE kind = 'reply'") == REPLIES
-    assert await came_back(rabbitmq) == Counter({f"r{number}": 1 for number in range(REPLIES)})
+    assert await came_back(rabbitmq) == Counter(told_of(database))
+    assert REPLIES - count(database, FAILED) <= len(KILLS)  # under way at a kill: nobody knows, and no event says so

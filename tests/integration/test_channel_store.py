@@ -216,26 +216,26 @@ async def test_what_went_out_or_may_have_counts_as_attempted(
     assert await kept.attempted_since(kernel.clock.now() + timedelta(hours=1)) == 0
 
 
-async def test_an_answer_counts_from_when_it_went_out(kernel: Kernel, kept: StoredChannel) -> None:
+async def test_an_answer_counts_from_when_it_was_tried(kernel: Kernel, kept: StoredChannel) -> None:
     """Not from when it was queued: the budget is used up now."""
     await kernel.take(fake_message("a"))
     kernel.clock.advance(hours=3)
     now = kernel.clock.now()
-    await kernel.change(answers, answers.c.state == "queued", state="sent", sent_at=to_milliseconds(now))
+    await kernel.change(answers, answers.c.state == "queued", state="sent", next_at=to_milliseconds(now))
     assert await kept.attempted_since(now - timedelta(hours=1)) == 1
 
 
-async def test_the_nth_attempt_is_when_the_newest_but_so_many_went_out(kernel: Kernel, kept: StoredChannel) -> None:
+async def test_the_nth_attempt_is_when_the_newest_but_so_many_were_tried(kernel: Kernel, kept: StoredChannel) -> None:
     """Whatever the order of their making; what certainly did not go out is not among them, nor another channel's."""
     began = NOON
     for number, sent_after in enumerate((3, 1, 2, 0)):
-        (message,) = await kernel.take(fake_message(f"m{number}"))
+        (message,) = await kernel.take(fake_message(f"m{number}", sender=f"+628110000000{number}"))
         moment = to_milliseconds(began + timedelta(hours=sent_after))
-        changes = {"state": "sent", "sent_at": moment} if number else {"state": "sending", "next_at": moment}
-        await kernel.change(answers, answers.c.message_id == message, **changes)
-    await kernel.take(fake_message("queued"))
-    (other,) = await kernel.take(fake_message("b"), channel=OTHER)
-    await kernel.change(answers, answers.c.message_id == other, state="sent", sent_at=to_milliseconds(began))
+        state = "sent" if number else "sending"
+        await kernel.change(answers, answers.c.message_id == message, state=state, next_at=moment)
+    await kernel.take(fake_message("queued", sender="+6281100000008"))
+    (other,) = await kernel.take(fake_message("b", sender="+6281100000009"), channel=OTHER)
+    await kernel.change(answers, answers.c.message_id == other, state="sent", next_at=to_milliseconds(began))
     found = [await kept.nth_attempt(number) for number in range(1, 6)]
     assert found == [*(began + timedelta(hours=hours) for hours in (3, 2, 1, 0)), None]
 

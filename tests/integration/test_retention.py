@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.clock import SystemClock
-from gateway.store.tables import answers, messages, outbox, reports
+from gateway.store.tables import answers, matters, messages, outbox, reports
 from tests.fakes import FakeClock, fake_message
 from tests.integration.kernel import Kernel, kernel_on
 
@@ -61,3 +61,16 @@ async def test_what_is_not_done_with_is_never_emptied(store_url: str, clock: Fak
         assert (await kernel.row(outbox)).body is not None
         assert (await kernel.row(answers)).text is not None
         assert (await kernel.row(messages, external_id="m2")).raw is not None
+
+
+async def test_what_can_no_longer_be_repeated_is_forgotten(store_url: str, clock: FakeClock) -> None:
+    """To the day; after the window the same words are a new report."""
+    async with kernel_on(store_url, clock) as kernel:
+        await kernel.take(fake_message("m1"))
+        clock.advance(days=29)
+        await kernel.gateway.retain.forget_matters()
+        assert await kernel.count(matters) == 1
+        clock.advance(days=2)
+        assert await kernel.gateway.retain.forget_matters() == 1
+        await kernel.take(fake_message("m2"))
+        assert {row.decision for row in await kernel.rows(messages)} == {"report"}
