@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint lock services bench memory soak soak-modem soak-x rate-x soak-mail drain-mail fuzz generate clean
+.PHONY: help run test lint lock services bench memory soak soak-modem soak-x rate-x soak-mail drain-mail pairs fuzz generate clean
 
 help: ## Show these targets.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -71,6 +71,10 @@ soak-mail: $(VENV)/dev services ## 2,000 mails, fifteen kills, Dovecot killed, f
 
 drain-mail: $(VENV)/dev services ## A mailbox of 20,000 mails: how fast it is drained, and what the limit is.
 	$(BIN)/python -m tests.soak.mail_drain --mails 20000
+
+pairs: $(VENV)/dev ## 6,000 invented, labelled pairs: how well repeats and similar reports are recognised.
+	$(BIN)/python -m tests.corpus.pairs.generate --pairs 6000 --seed 1 > $(VENV)/pairs.jsonl
+	$(BIN)/lapor-gateway evaluate $(VENV)/pairs.jsonl
 
 fuzz: $(VENV)/dev ## Ten minutes of broken SMS, posts and mails for the parsers; and the largest mails.
 	$(BIN)/python -m tests.fuzz.parsers --minutes 10

@@ -205,6 +205,11 @@ def _in_utc(moment: datetime | None) -> datetime | None:
     return None if moment is None or moment.tzinfo is None else moment.astimezone(UTC)
 
 
+def answered_in_public(reporter: Reporter) -> bool:
+    """Whether everybody can read what a citizen is answered."""
+    return reporter.kind == "x"
+
+
 def reads_english(reporter: Reporter) -> bool:
     """Whether a citizen is answered in English: who writes a mail in it. X's guesses about posts are no ground."""
     return reporter.kind == "email" and reporter.language == "en"

@@ -125,7 +125,8 @@ class Sender:
 
     def _way_out(self) -> Submission:
         if self._submission is None:
-            raise Refused(f"{self._label}.smtp is not set: mails are received here and not answered.")
+            message = f"{self._label}.smtp is not set: mails are received here and not answered."
+            raise Refused(message, by_settings=True)
         return self._submission
 
     def _recipient(self, answer: OutgoingAnswer) -> str:

@@ -56,7 +56,7 @@ _NEVER: Final[tuple[tuple[str, str], ...]] = (
     ("not allowed to reply", "X does not let this account answer the post."),
     ("reply to this conversation is not allowed", "X allows no answer: the author has not mentioned the account."),
     ("have been blocked", "The author has blocked the account."),
-    ("too long", "X finds the answer too long; shorten answers.receipt."),
+    ("too long", "X finds the answer too long: the text has to be shorter."),
 )
 """Parts of X's sentences that are about one post, and what they mean. X gives these refusals (403, some 400) no code
 of their own: its title is *Forbidden* and its type *about:blank*."""
@@ -184,13 +184,14 @@ class Sender:
             raise Refused("There is no post that this answers; it cannot be posted.")
         length = weight(answer.text)
         if length > LONGEST:
-            raise Refused(f"It weighs {length} characters and X takes {LONGEST}; shorten answers.receipt.")
+            raise Refused(f"It weighs {length} characters and X takes {LONGEST}: the text has to be shorter.")
 
     def _check_keys(self) -> None:
         if not self._settings.can_answer:
             raise Refused(
                 f"channels.{self._name}.consumer_key is not set, nor the three keys beside it: posts are received "
-                "here and not answered."
+                "here and not answered.",
+                by_settings=True,
             )
 
     def _keep_hold(self) -> None:

@@ -211,6 +211,10 @@ class AnswerSettings(Section):
         description="The answer to STATUS in public for a report that is anonymous or secret.",
     )
     status_withheld_en: _OfReport = Field(default=wording.STATUS_WITHHELD_EN, description="The same in English.")
+    news_withheld: _OfReport = Field(
+        default=wording.NEWS_WITHHELD,
+        description="What is posted in public instead of the core's words about a report that is anonymous or secret.",
+    )
     unknown: _Plain = Field(
         default=wording.UNKNOWN, description="The answer to STATUS with a number that is no report of the sender's own."
     )

@@ -20,6 +20,7 @@ STATUS: Final = "Laporan #{tracking_id} per {date}: {status}."
 STATUS_EN: Final = "Report #{tracking_id} as of {date}: {status}."
 STATUS_WITHHELD: Final = "Laporan #{tracking_id} ada pada kami. Perkembangannya tidak kami sampaikan di tempat umum."
 STATUS_WITHHELD_EN: Final = "We have report #{tracking_id}. We do not tell in public how it stands."
+NEWS_WITHHELD: Final = "Ada perkembangan atas laporan Anda #{tracking_id}. Silakan pantau dengan Tracking ID itu."
 UNKNOWN: Final = (
     "Kami tidak menemukan laporan Anda dengan nomor itu. Periksa Tracking ID (10 angka) yang kami kirim, "
     "lalu balas STATUS dan nomornya."

@@ -13,7 +13,7 @@ from gateway.conversation import guards
 from gateway.conversation.commands import Command
 from gateway.conversation.guards import Limits, Told
 from gateway.conversation.texts import Standing, Texts
-from gateway.decisions import reads_english, same_reporter
+from gateway.decisions import answered_in_public, reads_english, same_reporter
 from gateway.identifiers import reporter_key, uuid7
 from gateway.model import Report, Reporter
 from gateway.parsing import Parsed
@@ -27,9 +27,6 @@ from gateway.store.messages import StoredMessage
 
 MOST_REPORTS: Final = 2
 """Reports of which a STATUS without a number tells, the newest: so many fit one SMS."""
-
-_PUBLIC_KINDS: Final = frozenset({"x"})
-"""Kinds of addresses that are answered where everybody can read it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +197,7 @@ class Conversation:
         return to_milliseconds(self._writes.now - span)
 
     def _texts(self, reporter: Reporter) -> Texts:
-        return Texts(self._settings, english=reads_english(reporter), public=reporter.kind in _PUBLIC_KINDS)
+        return Texts(self._settings, english=reads_english(reporter), public=answered_in_public(reporter))
 
     def _queue(self, said: _Said) -> None:
         self._writes.answers.append(

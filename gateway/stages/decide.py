@@ -9,7 +9,7 @@ from gateway.clock import to_milliseconds
 from gateway.conversation.commands import Command, command_of
 from gateway.parsing import DeliveryNotice, Parsed, PartOf
 from gateway.settings import Settings
-from gateway.stages import assembly
+from gateway.stages import assembly, undeliverable
 from gateway.stages.amend import Amendment
 from gateway.stages.assembly import Assembled, Assembly
 from gateway.stages.converse import CommandItem, Conversation
@@ -145,9 +145,10 @@ class BatchDecision:
 
     async def _note_delivery(self, connection: AsyncConnection, message: StoredMessage, notice: DeliveryNotice) -> None:
         at = to_milliseconds(notice.at) if notice.at else self._writes.at
-        answer_id = await answer_rows.delivery_report(
-            connection, message.channel, notice.reference, notice.recipient, notice.outcome, at
-        )
+        names = (message.channel, notice.reference, notice.recipient)
+        watched = await undeliverable.watch_part(connection, *names) if notice.outcome == "failed" else []
+        answer_id = await answer_rows.delivery_report(connection, *names, notice.outcome, at)
+        self._writes.published += await undeliverable.report(connection, watched, self._writes.now)
         meant = f"answer {answer_id}" if answer_id else "no answer of ours"
         reason = f"Delivery report ({notice.outcome}) for {meant}."
         self._writes.outcomes.append(

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.clock import Clock, to_milliseconds
 from gateway.conversation.guards import quiet_until
+from gateway.decisions import answered_in_public
 from gateway.errors import StoreFull, StoreUnavailable
 from gateway.identifiers import reporter_key, uuid7
 from gateway.model import NotDelivered, Reply, Report, decode_reply
@@ -37,12 +38,6 @@ from gateway.telemetry import Log, Metrics, logger
 
 BATCH: Final = 200
 """Replies that share one transaction at most."""
-
-NEUTRAL: Final = "Ada perkembangan atas laporan Anda #{tracking_id}. Silakan pantau dengan Tracking ID itu."
-"""What is posted in public about a report that is not public."""
-
-PUBLIC_CHANNELS: Final = frozenset({"twitter"})
-"""Types of channels whose answers everybody can read."""
 
 NOTIFICATIONS: Final = frozenset({"progress", "closed"})
 """What a citizen who sent STOP is not told. A question is asked all the same: the report waits for its answer."""
@@ -223,10 +218,10 @@ class ReplyStage:
                 decided.outcomes[tag] = "undeliverable"
                 decided.failures.append(Failure(report.id, NotDelivered(answered, reply.id)))
                 continue
-            withheld = await ways.is_public(answered) and report.visibility != "public"
+            withheld = answered_in_public(answered.reporter) and report.visibility != "public"
             decided.outcomes[tag] = "withheld" if withheld else "queued"
             if withheld:
-                reply = replace(reply, text=NEUTRAL.format(tracking_id=report.tracking_id))  # noqa: PLW2901
+                reply = replace(reply, text=self._settings.answers.news_withheld.format(tracking_id=report.tracking_id))  # noqa: PLW2901
             to_send.append((reply, report, answered))
         names = await ways.messages(answered for _, _, answered in to_send)
         decided.answers += [
@@ -290,10 +285,6 @@ class _Ways:
             return report
         last = await reply_rows.last_report(self._connection, _key(report), channels.keys())
         return last or "No channel that the gateway has now reaches the citizen."
-
-    async def is_public(self, answered: Report) -> bool:
-        """Whether everybody can read what is answered to a report."""
-        return (await self._channels())[answered.channel_name] in PUBLIC_CHANNELS
 
     async def messages(self, reports: Iterable[Report]) -> dict[tuple[str, str], str]:
         """The messages that reports were made of, by channel and external id: answers are replies to them."""

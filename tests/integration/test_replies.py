@@ -17,15 +17,16 @@ from gateway.application import Gateway
 from gateway.clock import to_milliseconds
 from gateway.errors import BrokerUnavailable, GatewayError, Refused, StoreUnavailable
 from gateway.identifiers import luhn_digit, reporter_key
-from gateway.model import Report, decode_event, decode_report, encode
+from gateway.model import Report, Reporter, decode_event, decode_report, encode
 from gateway.ports import ChannelPlugin
 from gateway.publishers import replies as queue_module
 from gateway.publishers.topology import REPLIES_EXCHANGE, REPLIES_QUEUE
 from gateway.settings.model import AnswerSettings, ChannelSection, Settings
+from gateway.settings.wording import NEWS_WITHHELD
 from gateway.stages import undeliverable
 from gateway.stages.answer import AnswerStage
 from gateway.stages.loop import Backoff
-from gateway.stages.replies import BATCH, NEUTRAL
+from gateway.stages.replies import BATCH
 from gateway.store import answers as answer_rows
 from gateway.store.tables import answers, channels, messages, outbox, replies, reports, silenced
 from tests.conftest import eventually
@@ -512,11 +513,11 @@ async def test_a_reply_about_a_report_that_is_not_public_says_nothing_on_x(
     await serve_elsewhere(kernel, "x-1", "twitter")
     await reported(kernel, "other")
     report = await reported(kernel, "17", channel="x-1")
-    await change_report(kernel, report, visibility=visibility)
+    await change_report(kernel, report, visibility=visibility, reporter=Reporter(address="17", kind="x"))
     await core.reply(reply_to(report, kind="question"))
     await until_read(kernel, core)
     (answer,) = await passed_on(kernel)
-    assert answer.text == NEUTRAL.format(tracking_id=report.tracking_id)
+    assert answer.text == NEWS_WITHHELD.format(tracking_id=report.tracking_id)
     assert answer.channel == "x-1"
     assert counted(kernel) == {"withheld": 1}
 
