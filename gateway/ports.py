@@ -44,6 +44,10 @@ class Delivery:
     values: Mapping[str, str] = field(default_factory=dict)
 
 
+AnswerKind = Literal["receipt", "command", "reply"]
+"""What a citizen is told: that a message was received, what a command asked for, or what the core says."""
+
+
 @dataclass(frozen=True, slots=True)
 class OutgoingAnswer:
     """One answer to one citizen."""
@@ -54,6 +58,7 @@ class OutgoingAnswer:
     attempt: int
     reply_to: str = ""
     """The external id of the message that it answers."""
+    kind: AnswerKind = "receipt"
 
 
 @dataclass(frozen=True, slots=True)

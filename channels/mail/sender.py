@@ -155,7 +155,11 @@ class Sender:
         return compose(letter, asked, self._clock.now())
 
     async def _keep_caps(self, answer: OutgoingAnswer, suspicious: Span | None) -> None:
-        """RFC 3834, 2: a responder limits the rate of its answers to any one address, whatever else it looks at."""
+        """RFC 3834, 2: a responder limits the rate of its answers to any one address, whatever else it looks at.
+
+        Only a receipt is withheld from what a machine may have written: a command is a person's word, as no machine
+        answers with just that; and what the core says it says once, however its report began.
+        """
         now, most = self._clock.now(), self._settings.per_correspondent_per_day
         had = await self._store.attempted_since(now - DAY, to=answer.to)
         if had > most:
@@ -164,6 +168,7 @@ class Sender:
             )
         if (
             had > 1
+            and answer.kind == "receipt"
             and suspicious is not None
             and await self._store.answered_between(answer.to, suspicious.since, suspicious.until)
         ):

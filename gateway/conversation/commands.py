@@ -126,12 +126,13 @@ _WHOLE_GROUP: Final = 9
 def command_of(parsed: Parsed) -> Command | None:
     """The command that a message is, or None: a report, an addition, or nothing for us.
 
-    What brings a file, edits or completes another message, was cut off, or is no message of a citizen is no command;
-    what is held is for an operator. A mail's subject counts as its beginning.
+    What brings a file, edits or completes another message, was cut off, or is no message of a citizen is no command.
+    What would be held for an operator is one if it can be answered: "@LAPOR1708 STATUS" has no hashtag, and so posts
+    who answers our receipt. A mail's subject counts as its beginning.
     """
     if (
         parsed.not_a_report is not None
-        or parsed.held is not None
+        or (parsed.held is not None and not parsed.answerable)
         or parsed.attachments
         or parsed.withdrawal is not None
         or parsed.completes is not None

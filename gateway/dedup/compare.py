@@ -5,14 +5,13 @@ every word of the one that is missing in the other is explained, as a slip, an a
 end that an SMS lost. One unexplained number, ID or name on either side makes two matters of them.
 """
 
-import re
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
-from gateway.dedup.normalise import Matter, bound, usual
+from gateway.dedup.normalise import Matter, bound, is_usual, pieces_of, usual
 from gateway.dedup.typos import is_one_word
 from gateway.dedup.words import (
     AFFIRMATIONS,
@@ -36,7 +35,10 @@ _MOST_ADDED_PART: Final = 0.5
 _LEAST_SHARED: Final = 0.4
 """What part of the shorter text's telling words has to be there at least before anything is looked at closer."""
 
-_PIECES: Final = re.compile(r"[^\W\d]+|[0-9]+")
+_MOST_MISTYPED: Final = 5
+_MOST_MISTYPED_PART: Final = 0.35
+"""Telling words of the shorter text that may be spelt in another way than the longer one's."""
+
 _LONGEST_GLUED: Final = 40
 _SHORTEST_GLUED: Final = 4
 _SHORTEST_PIECE: Final = 2
@@ -55,17 +57,48 @@ class _Word:
 
 def same_matter(one: Matter, other: Matter) -> bool:
     """Whether two texts, by whomever, tell of the same matter."""
+    if numbered_apart(one.numbers, other.numbers, one.length, other.length):
+        return False
     if _leads_elsewhere(one, other) and _leads_elsewhere(other, one):
         return False
     if len(one.content) < FEWEST_WORDS or len(other.content) < FEWEST_WORDS:
         return bool(one.words) and one.words == other.words
     if one.content == other.content:
         return not _is_opposite(one.words, other.words)
-    if len({*one.content} & {*other.content}) < _LEAST_SHARED * min(len(one.content), len(other.content)):
+    if not _is_worth_a_look(one.content, other.content):
         return False
-    right = _respelled(other.words, one.words)
-    left = _respelled(one.words, right)
+    right = _respelled(other.words, other.pieces, one.pieces)
+    left = _respelled(one.words, one.pieces, pieces_of(right))
     return _tells_the_same(_Text(left, one), _Text(right, other))
+
+
+def _is_worth_a_look(one: Sequence[str], other: Sequence[str]) -> bool:
+    """Whether so much is shared that the rest may be explained: nobody mistypes every second word."""
+    left, right = {*one}, {*other}
+    shared = len(left & right)
+    least = min(len(left), len(right))
+    return shared >= _LEAST_SHARED * least and least - shared <= max(_MOST_MISTYPED, _MOST_MISTYPED_PART * least)
+
+
+def numbered_apart(one: Collection[str], other: Collection[str], length: int, its_length: int) -> bool:
+    """Whether each of two texts has a long number that the other lacks: then nothing else makes one matter of them.
+
+    Nothing is a slip of a number, and none of its digits comes or goes when it is tied to a word anew, but for zeros.
+
+    Args:
+        one: The numbers of one text, as :func:`gateway.dedup.normalise.numbers_in` has them.
+        other: Those of the other.
+        length: Characters of the one text as it was written: it may have been cut in its last number.
+        its_length: Those of the other.
+    """
+    return _lacks(other, one, length) and _lacks(one, other, its_length)
+
+
+def _lacks(there: Collection[str], wanted: Collection[str], length: int) -> bool:
+    missing = [number for number in wanted if number not in there]
+    if not missing or length < CUT:
+        return bool(missing)
+    return any(not any(each.startswith(number) for each in there) for number in missing)
 
 
 def _leads_elsewhere(one: Matter, other: Matter) -> bool:
@@ -98,23 +131,25 @@ def _tells_the_same(one: _Text, other: _Text) -> bool:
     return _may_be_added(added, shorter, longer) and not _is_opposite(one.words, other.words)
 
 
-def _respelled(words: Sequence[str], others: Sequence[str]) -> list[str]:
-    """A text's words as the other text spells them: without slips, abbreviations and lost blanks."""
-    known, own = _pieces(others), _pieces(words)
-    missing = sorted(known - own)
+def _respelled(words: Sequence[str], own: frozenset[str], known: frozenset[str]) -> list[str]:
+    """A text's words as the other text spells them: without slips, abbreviations and lost blanks.
+
+    Args:
+        words: The text's.
+        own: Its pieces.
+        known: The pieces of the other.
+    """
+    missing: list[str] | None = None
     respelled: list[str] = []
     for word in words:
         if word in known or word in WEIGHTLESS or not word.isalpha():
             respelled.append(word)
             continue
+        if missing is None:
+            missing = sorted([each for each in known - own if each.isalpha()])
         twin = next((each for each in missing if is_one_word(word, each)), None)
         respelled += [twin] if twin is not None else _unglued(word, known) or [word]
     return bound(respelled)
-
-
-def _pieces(words: Sequence[str]) -> set[str]:
-    """The words, and the letters and digits of those that were tied to a number."""
-    return {*words, *(piece for word in words if not word.isalpha() for piece in _PIECES.findall(word))}
 
 
 def _unglued(word: str, known: Collection[str], most: int = _MOST_PIECES) -> list[str] | None:
@@ -125,7 +160,10 @@ def _unglued(word: str, known: Collection[str], most: int = _MOST_PIECES) -> lis
     if most == 1 or not _SHORTEST_GLUED <= len(word) <= _LONGEST_GLUED:
         return None
     for end in range(len(word) - _SHORTEST_PIECE, _SHORTEST_PIECE - 1, -1):
-        first = _unglued(word[:end], known, 1)
+        head = word[:end]
+        if head not in known and head not in WEIGHTLESS and is_usual(head):
+            continue
+        first = _unglued(head, known, 1)
         if first is not None and (rest := _unglued(word[end:], known, most - 1)) is not None:
             return [*first, *rest]
     return None

@@ -21,6 +21,9 @@ _LEVELS: Final = (1 << 16, 1 << 20)
 _NEWEST: Final = 32
 """Texts that are looked at for one key: a campaign's other thousands say nothing new."""
 
+FEWEST_SHARED: Final = 2
+"""Keys that two texts share at least: near-duplicates share most of theirs, and one is shared by chance."""
+
 _SHIFT: Final = np.uint64(32)
 _ONE: Final = np.uint64(1)
 
@@ -100,4 +103,5 @@ def _merged(one: _Postings, other: _Postings) -> _Postings:
 
 
 def _best(counted: Counter[int], most: int) -> list[int]:
-    return sorted(counted, key=lambda number: (-counted[number], -number))[:most]
+    shared = [number for number, count in counted.items() if count >= FEWEST_SHARED]
+    return sorted(shared, key=lambda number: (-counted[number], -number))[:most]

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
@@ -57,6 +57,9 @@ _NUMBER_LETTERS: Final = re.compile(r"([0-9]+)([^\W\d_]+)")
 _PROGRAMME: Final = re.compile(rf"({'|'.join(PROGRAMMES)})(?=[a-z]*[0-9])(\w{{4,}})")
 _PHONE: Final = re.compile("^628(?=[0-9]{7,11}$)")
 _ELONGATED: Final = re.compile(r"([^\W\d_])\1{2,}")
+_PIECES: Final = re.compile(r"[^\W\d]+|[0-9]+")
+_LONG: Final = 3
+_LONG_NUMBER: Final = re.compile(f"[0-9]{{{_LONG},}}")
 _TWICE: Final = "2"
 _SHORTEST_TWICE: Final = 3
 _OWNED: Final = "nya"
@@ -74,12 +77,16 @@ class Matter:
         content: Those of them that tell this matter from others, in the order of the text.
         keyword: The leading region or programme word in its one form, or an empty string.
         length: Characters of the text as it was written: a text of about 140 or 160 may have been cut.
+        pieces: The words, and the letters and digits of those that are tied to a number.
+        numbers: Its longer numbers, as :func:`numbers_in` has them.
     """
 
     words: tuple[str, ...]
     content: tuple[str, ...]
     keyword: str
     length: int
+    pieces: frozenset[str] = field(repr=False, compare=False)
+    numbers: frozenset[str] = field(repr=False, compare=False)
 
     @property
     def text(self) -> str:
@@ -106,7 +113,23 @@ def restored(words: str, keyword: str, length: int) -> Matter:
 def _matter(words: list[str], keyword: str, length: int) -> Matter:
     led = _words(keyword.lower()) if keyword else []
     telling = words[len(led) :] if led and words[: len(led)] == led else words
-    return Matter(tuple(words), tuple([word for word in telling if word not in WEIGHTLESS]), keyword, length)
+    content = tuple([word for word in telling if word not in WEIGHTLESS])
+    return Matter(tuple(words), content, keyword, length, pieces_of(words), numbers_in(" ".join(words)))
+
+
+def pieces_of(words: Sequence[str]) -> frozenset[str]:
+    """The words, and the letters and digits of those that are tied to a number."""
+    pieces = set(words)
+    for word in words:
+        if not word.isalpha():
+            pieces.update(_PIECES.findall(word))
+    return frozenset(pieces)
+
+
+def numbers_in(text: str) -> frozenset[str]:
+    """The longer numbers of a normalised text, without zeros at their ends: "50" and "ribu" may become "50000"."""
+    found = [number.strip("0") for number in _LONG_NUMBER.findall(text)]
+    return frozenset([number for number in found if len(number) >= _LONG])
 
 
 def _folded(text: str) -> str:
@@ -170,6 +193,11 @@ def usual(word: str) -> tuple[str, ...]:
     return (word,)
 
 
+def is_usual(letters: str) -> bool:
+    """Whether letters without drawn-out ones surely are their own usual form; quicker than asking for that."""
+    return letters not in ABBREVIATIONS and letters not in NUMBER_WORDS and not letters.endswith(_OWNED)
+
+
 def _mixed(word: str) -> tuple[str, ...]:
     """Letters and digits in one: "rt05", "3bln", "orang2"; what is none of these is an ID and stays as it is."""
     if (found := _PROGRAMME.fullmatch(word)) is not None:
@@ -189,13 +217,21 @@ def _mixed(word: str) -> tuple[str, ...]:
 
 def bound(words: Sequence[str]) -> list[str]:
     """Numbers tied to what they number or count, without how often somebody has reported the matter."""
+    tied = list(words) if _ANY_DIGIT.search(" ".join(words)) is None else _tied(words)
+    said = [place for place, word in enumerate(tied) if word in _OFTEN or not word.isalpha()]
+    gone = {place for place in said if _is_about_reporting(tied, place)}
+    return [word for place, word in enumerate(tied) if place not in gone] if gone else tied
+
+
+def _tied(words: Sequence[str]) -> list[str]:
+    """Numbers tied to what they number or count."""
     tied: list[str] = []
     position = 0
     while position < len(words):
         word = words[position]
-        following = words[position + 1] if position + 1 < len(words) else ""
         if word.isdecimal():
             before = tied[-1] if tied else ""
+            following = words[position + 1] if position + 1 < len(words) else ""
             if following in AMOUNTS:
                 word = str(int(word) * AMOUNTS[following])
                 position += 1
@@ -209,7 +245,7 @@ def bound(words: Sequence[str]) -> list[str]:
                 position += 1
         tied.append(word)
         position += 1
-    return [word for place, word in enumerate(tied) if not _is_about_reporting(tied, place)]
+    return tied
 
 
 @lru_cache(maxsize=1 << 12)
@@ -220,7 +256,8 @@ def _month(word: str) -> str:
     return next((number for name, (number,) in MONTHS.items() if is_slip(word, name)), "")
 
 
-_TIMES: Final = re.compile(r"[0-9]{1,2}kali|ke[0-9]{1,2}|berkali|berulang|kedua|ketiga|keempat|kesekian|pertama")
+_OFTEN: Final = frozenset({"berkali", "berulang", "kedua", "ketiga", "keempat", "kesekian", "pertama"})
+_TIMES: Final = re.compile(rf"[0-9]{{1,2}}kali|ke[0-9]{{1,2}}|{'|'.join(sorted(_OFTEN))}")
 _DURATION: Final = re.compile(r"[0-9]{1,2}(?:jam|hari|minggu|bulan|tahun)")
 _AROUND: Final = 4
 

@@ -15,6 +15,10 @@ _FAMILIAR: Final = WEIGHTLESS | NAMES_FOLLOW | BEFORE_NUMBERS | BEHIND_NUMBERS |
 _TWO_SLIPS: Final = 7
 """From this length on two slips are forgiven, but for a letter lost here and another won there: Sidorejo, Sidoarjo."""
 
+_ALPHABET: Final = 32
+_MOST_CHANGED: Final = 4
+"""Letters of which one word has some and the other none, after two slips: a key hit beside it swaps one for another."""
+
 _KEYBOARD: Final = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 _STAGGER: Final = (0.0, 0.25, 0.75)
 """How far each row of a keyboard stands to the right of the first."""
@@ -105,8 +109,28 @@ def _stem(word: str) -> str:
     return stem[: -len(suffix)] if suffix and len(stem) - len(suffix) >= _SHORTEST_STEM else stem
 
 
+@lru_cache(maxsize=1 << 15)
+def _letters(word: str) -> int:
+    """Which letters a word has, one bit each; rare ones share theirs."""
+    bits = 0
+    for letter in word:
+        bits |= 1 << (ord(letter) - 97) % _ALPHABET
+    return bits
+
+
 def is_one_word(one: str, other: str) -> bool:
-    """Whether two different words are one word in two spellings: a slip, an abbreviation, another affix of a verb."""
-    if is_slip(one, other) or is_abbreviation(one, other) or is_abbreviation(other, one):
+    """Whether two different words are one word in two spellings: a slip, an abbreviation, another affix of a verb.
+
+    Most pairs share too few letters for any of it, which costs little to see.
+    """
+    if not (one.isalpha() and other.isalpha()):
+        return False
+    ours, theirs, longer = _letters(one), _letters(other), len(one) - len(other)
+    if -1 <= longer <= 1 and (ours ^ theirs).bit_count() <= _MOST_CHANGED and is_slip(one, other):
         return True
-    return one.isalpha() and other.isalpha() and _stem(one) == _stem(other)
+    if one[0] == other[0] and longer:
+        if longer < 0 and ours & theirs == ours and is_abbreviation(one, other):
+            return True
+        if longer > 0 and ours & theirs == theirs and is_abbreviation(other, one):
+            return True
+    return _stem(one) == _stem(other)

@@ -17,11 +17,12 @@ from gateway.decisions import answered_in_public, reads_english, same_reporter
 from gateway.identifiers import reporter_key, uuid7
 from gateway.model import Report, Reporter
 from gateway.parsing import Parsed
+from gateway.ports import AnswerKind
 from gateway.settings import Settings
 from gateway.settings.model import zone_of
 from gateway.stages.writes import Writes
 from gateway.store import conversation as rows
-from gateway.store.answers import AnswerKind, NewAnswer
+from gateway.store.answers import NewAnswer
 from gateway.store.conversation import KnownReport, LastReply
 from gateway.store.messages import StoredMessage
 

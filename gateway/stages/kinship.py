@@ -1,6 +1,7 @@
 """Finds what a new report repeats or resembles: among its reporter's own reports, and among those of everybody else."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -12,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.clock import Clock
 from gateway.dedup.compare import same_matter
-from gateway.dedup.index import SketchIndex
+from gateway.dedup.index import FEWEST_SHARED, SketchIndex
 from gateway.dedup.normalise import VERSION, Matter, normalise, restored
 from gateway.dedup.sketch import Sketch, sketch
 from gateway.identifiers import reporter_key
@@ -21,8 +22,8 @@ from gateway.store import Store
 from gateway.store import matters as matter_rows
 from gateway.store.matters import MatterRow
 
-MOST_OWN: Final = 100
-"""Reports of one reporter that a new one is compared with, the newest."""
+MOST_OWN: Final = 10
+"""The newest reports of its reporter that a new one is compared with; older ones are found by their keys."""
 
 MOST_OTHERS: Final = 8
 """Reports of others that it is compared with, those that share most keys."""
@@ -72,8 +73,13 @@ class _Batch:
             self.by_key.setdefault(key, []).append(new)
 
     def sharing(self, keys: Sketch) -> list[NewMatter]:
-        found = {new.report_id: new for key in keys.wanted.tolist() for new in self.by_key.get(key, ())[-MOST_OTHERS:]}
-        return list(found.values())[-MOST_OTHERS:]
+        shared: Counter[str] = Counter()
+        by_id: dict[str, NewMatter] = {}
+        for key in keys.wanted.tolist():
+            for new in self.by_key.get(key, ())[-MOST_OTHERS:]:
+                shared[new.report_id] += 1
+                by_id[new.report_id] = new
+        return [by_id[report_id] for report_id, count in shared.most_common(MOST_OTHERS) if count >= FEWEST_SHARED]
 
 
 class Kinship:
@@ -191,6 +197,7 @@ class KinSearch:
         return [[known[number] for number in some if number in known] for some in numbers]
 
     def _kin(self, new: NewMatter, keys: Sketch, own: Sequence[NewMatter], others: Sequence[NewMatter]) -> Kin:
+        own = sorted({*own, *(each for each in others if each.reporter == new.reporter)}, key=_age)
         for earlier in (*own, *self._batch.by_reporter.get(new.reporter, ())):
             if self._same(earlier, new):
                 return Kin(earlier.report_id)
@@ -203,6 +210,10 @@ class KinSearch:
 
     def _same(self, earlier: NewMatter, new: NewMatter) -> bool:
         return new.at - earlier.at <= self._kinship.window and same_matter(earlier.matter, new.matter)
+
+
+def _age(known: NewMatter) -> tuple[int, str]:
+    return known.at, known.report_id
 
 
 def new_matter(report_id: str, parsed: Parsed, at: int) -> NewMatter:

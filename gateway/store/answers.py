@@ -7,12 +7,11 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, case, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from gateway.ports import AfterCrash, OutgoingAnswer
+from gateway.ports import AfterCrash, AnswerKind, OutgoingAnswer
 from gateway.store.sql import insert_new
 from gateway.store.tables import UNSENT, answer_parts, answers, messages
 
 AnswerState = Literal["queued", "sending", "unsure", "sent", "delivered", "failed", "expired", "unknown"]
-AnswerKind = Literal["receipt", "command", "reply"]
 _NOBODY_KNOWS = "The gateway or the channel failed while this was being sent; nobody knows whether it arrived."
 _emptied = answers.c.recipient.is_(None)
 """There is nobody to tell any more: the message was withdrawn while this was being sent."""
@@ -124,6 +123,7 @@ async def next_due(connection: AsyncConnection, channel: str, now: int) -> DueAn
             answers.c.text,
             case((unsure, answers.c.attempts), else_=answers.c.attempts + 1),
             func.coalesce(messages.c.external_id, ""),
+            answers.c.kind,
             unsure,
         )
         .outerjoin(messages, messages.c.id == answers.c.message_id)

@@ -80,7 +80,7 @@ async def test_from_the_first_message_to_the_closing_notification(talk: Talk, re
     assert await talk.says(ani, f"STATUS #{number}") == "command"
 
     def news(words: str) -> str:
-        return texts.news_withheld(number) if talk.line.is_public else words
+        return TALKATIVE.news_withheld.format(tracking_id=number) if talk.line.is_public else words
 
     def standing(words: str) -> str:
         return TALKATIVE.status.format(tracking_id=number, status=words)
@@ -106,9 +106,32 @@ async def test_from_the_first_message_to_the_closing_notification(talk: Talk, re
     assert [event["sequence"] for event in core.of_kind("updated")] == [2, 3]
 
 
-async def test_an_answer_that_fails_for_good_comes_back_to_the_core(
-    talk: Talk, request: pytest.FixtureRequest
-) -> None:
+async def test_who_answers_our_answers_is_heard(talk: Talk, request: pytest.FixtureRequest) -> None:
+    """The texts say "Balas STATUS": so people press *reply*. On X that is a bare mention, in mail a thread.
+
+    What the core says of a report that was written as a reply arrives, too.
+    """
+    core, texts = talk.core, Texts(TALKATIVE, public=talk.line.is_public)
+    budi, _ = PEOPLE[request.node.callspec.params["talk"]]
+    assert await talk.says(budi, MATTER) == "report"
+    number = (await core.report("received"))["tracking_id"]
+    decisions = [await talk.answers(budi, text) for text in ("STATUS", "Bantuan", "Stop", "Mulai ya min")]
+    assert decisions == ["command"] * 4
+    assert await talk.answers(budi, f"Lubangnya makin besar, #{number}") == "update"
+    assert (await core.report("updated"))["text"].startswith(MATTER)
+    await core.reply("r1", number, "Sedang diperbaiki.")
+    await talk.rests()
+    assert talk.line.heard(budi) == [
+        texts.receipt(number),
+        TALKATIVE.status.format(tracking_id=number, status="sudah diterima"),
+        texts.help(),
+        texts.stopped(),
+        texts.started(),
+        "Sedang diperbaiki.",
+    ]
+
+
+async def test_an_answer_that_fails_for_good_comes_back_to_the_core(talk: Talk, request: pytest.FixtureRequest) -> None:
     """The number is gone, the post deleted, the mailbox unknown: the core learns which of its replies nobody read."""
     budi, ani = PEOPLE[request.node.callspec.params["talk"]]
     assert await talk.says(budi, MATTER) == "report"

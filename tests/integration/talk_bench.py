@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -27,6 +27,7 @@ from channels.twitter.channel import TwitterChannel
 from channels.twitter.settings import TwitterSettings
 from gateway.application import Gateway
 from gateway.demo.x import Options, Post, XSimulator
+from gateway.demo.x.writing import Answer
 from gateway.plugins import channel_plugins
 from gateway.ports import Channel, ChannelSettings, ChannelStore
 from gateway.publishers.topology import INTAKE_QUEUE, REPLIES_EXCHANGE, REPLIES_QUEUE
@@ -69,6 +70,10 @@ class Line(ABC):
         """A citizen writes."""
 
     @abstractmethod
+    async def answer(self, citizen: str, text: str) -> None:
+        """A citizen answers what was read last, as the channel's apps and programs do."""
+
+    @abstractmethod
     def heard(self, citizen: str) -> list[str]:
         """What a citizen has read, oldest first."""
 
@@ -86,6 +91,7 @@ class Line(ABC):
 
     def bounce(self, citizen: str) -> None:
         """What was sent to this citizen last comes back, where it can come back so late."""
+        del citizen
 
 
 class SmsLine(Line):
@@ -99,6 +105,9 @@ class SmsLine(Line):
     async def write(self, citizen: str, text: str) -> None:
         self.modem.deliver(citizen, text)
 
+    async def answer(self, citizen: str, text: str) -> None:
+        await self.write(citizen, text)
+
     def heard(self, citizen: str) -> list[str]:
         return [sent.message.text for sent in self.modem.sent if sent.message.destination == citizen]
 
@@ -109,7 +118,9 @@ class SmsLine(Line):
         """The network takes an SMS for anybody, and tells later."""
 
     def bounce(self, citizen: str) -> None:
-        self.modem.report([sent for sent in self.modem.sent if sent.message.destination == citizen][-1], status=_EXPIRED)
+        self.modem.report(
+            [sent for sent in self.modem.sent if sent.message.destination == citizen][-1], status=_EXPIRED
+        )
 
 
 class XLine(Line):
@@ -128,13 +139,19 @@ class XLine(Line):
     async def write(self, citizen: str, text: str) -> None:
         self.post(citizen, f"#LAPOR {text} @LAPOR1708")
 
+    async def answer(self, citizen: str, text: str) -> None:
+        self.post(citizen, f"@LAPOR1708 {text}", reply_to=self._to(citizen)[-1].post)
+
     def post(self, citizen: str, text: str, **details: Any) -> None:
         """A citizen posts just this."""
         self.posts.setdefault(citizen, []).append(self.x.world.post(citizen, text, **details))
 
     def heard(self, citizen: str) -> list[str]:
+        return [each.text for each in self._to(citizen)]
+
+    def _to(self, citizen: str) -> list[Answer]:
         user = self.x.world.user(citizen)
-        return [each.text for each in self.x.writing.answers if each.post.in_reply_to_user_id == user.id]
+        return [each for each in self.x.answers if each.post.in_reply_to_user_id == user.id]
 
     def is_ready(self) -> bool:
         return self.x.stream.open_connections == 1
@@ -171,18 +188,33 @@ class MailLine(Line):
 
     async def write(self, citizen: str, text: str) -> None:
         mail = EmailMessage()
-        mail["From"], mail["To"], mail["Subject"] = citizen, OURS, text[:40]
-        mail["Date"] = format_datetime(datetime.now(UTC))
+        mail["Subject"] = text[:40]
+        mail.set_content(text)
+        self._deliver(citizen, mail)
+
+    async def answer(self, citizen: str, text: str) -> None:
+        asked, reply = self._to(citizen)[-1], EmailMessage()
+        reply["Subject"] = str(asked["Subject"])
+        reply["In-Reply-To"] = str(asked["Message-ID"])
+        reply["References"] = f"{asked['References'] or ''} {asked['Message-ID']}".strip()
+        quoted = "".join(f"> {line}\n" for line in str(asked.get_content()).splitlines())
+        reply.set_content(f"{text}\n\nPada Min, 1 Nov 2026 pukul 15.00 LAPOR! <{OURS}> menulis:\n{quoted}")
+        self._deliver(citizen, reply)
+
+    def _deliver(self, citizen: str, mail: EmailMessage) -> None:
+        mail["From"], mail["To"], mail["Date"] = citizen, OURS, format_datetime(datetime.now(UTC))
         number = next(self._names)
         mail["Message-ID"] = f"<{number}@warga.example.org>"
-        mail.set_content(text)
         place = self.maildir / "tmp" / f"1700000000.M{number}.uji"
         place.write_bytes(f"Return-Path: <{citizen}>\r\n".encode() + mail.as_bytes(policy=policy.SMTP))
         place.rename(self.maildir / "new" / place.name)
 
     def heard(self, citizen: str) -> list[str]:
+        return [str(mail.get_content()).strip() for mail in self._to(citizen)]
+
+    def _to(self, citizen: str) -> list[EmailMessage]:
         mails = [message_from_bytes(mail.content, policy=policy.default) for mail in self.smtp.received]
-        return [str(mail.get_content()).strip() for mail in mails if mail["To"] == citizen]
+        return [mail for mail in mails if mail["To"] == citizen]
 
     def is_empty(self) -> bool:
         read = all("S" in entry.name.partition(":2,")[2] for entry in (self.maildir / "cur").iterdir())
@@ -283,11 +315,18 @@ class Talk:
         self.core = core
         self.gateway = gateway
 
-    async def says(self, citizen: str, text: str, decisions: int = 1) -> str:
+    async def says(self, citizen: str, text: str) -> str:
         """A citizen writes, and everything that follows from it is done; returns what was decided."""
+        return await self._decided(self.line.write(citizen, text))
+
+    async def answers(self, citizen: str, text: str) -> str:
+        """The same for an answer to what the citizen has read last."""
+        return await self._decided(self.line.answer(citizen, text))
+
+    async def _decided(self, written: Awaitable[None]) -> str:
         before = len(await self.decisions())
-        await self.line.write(citizen, text)
-        await self.until(before + decisions)
+        await written
+        await self.until(before + 1)
         return (await self.decisions())[before]
 
     async def until(self, decided: int) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from datetime import timedelta
 from itertools import islice
+from multiprocessing import get_context
 from random import Random
 from typing import Final
 
@@ -30,6 +31,7 @@ SPAN: Final = timedelta(days=10)
 """Over which the reports are spread, up to now: a database that is kept stays within the window for weeks."""
 
 _CHUNK: Final = 5000
+_AT_ONCE: Final = 8
 _FIRST_TRACKING_ID: Final = 10**8
 _TRACKING_IDS: Final = 9 * 10**8
 _STRIDE: Final = 477_218_437
@@ -63,10 +65,13 @@ def fill(url: URL, count: int, now: int, tell: Callable[[str], None]) -> None:
         tell: Called with a line now and then.
     """
     step = SPAN / timedelta(milliseconds=1) / count
-    chunks = [(first, min(_CHUNK, count - first), now - (count - first) * step, step) for first in range(0, count, _CHUNK)]
+    chunks = iter(
+        [(first, min(_CHUNK, count - first), now - (count - first) * step, step) for first in range(0, count, _CHUNK)]
+    )
     write = _into_sqlite if url.get_backend_name() == "sqlite" else _into_postgresql
-    with ProcessPoolExecutor(2) as workers:
-        write(url, _told((rows for some in batched(chunks, 8) for rows in workers.map(_made, some)), count, tell))
+    with ProcessPoolExecutor(2, get_context("spawn")) as workers:
+        rounds = iter(lambda: list(islice(chunks, _AT_ONCE)), [])
+        write(url, _told((rows for some in rounds for rows in workers.map(_made, some)), count, tell))
 
 
 def _told(chunks: Iterator[Rows], count: int, tell: Callable[[str], None]) -> Iterator[Rows]:

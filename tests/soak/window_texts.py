@@ -1,4 +1,4 @@
-"""Invented SMS for a full window: a third on the templates of programmes, each with an ID of its own, places by the thousand."""
+"""Invented SMS for a full window: a third on templates of programmes with an ID each, places by the thousand."""
 
 from __future__ import annotations
 
@@ -26,7 +26,20 @@ REPEATS: Final = 0.07
 SIMILAR: Final = 0.03
 _REMEMBERED: Final = 2000
 
-_STARTS: Final = ("Suka", "Karang", "Wono", "Sido", "Banjar", "Kedung", "Tegal", "Cipa", "Muara", "Rejo", "Gunung", "Pasir")
+_STARTS: Final = (
+    "Suka",
+    "Karang",
+    "Wono",
+    "Sido",
+    "Banjar",
+    "Kedung",
+    "Tegal",
+    "Cipa",
+    "Muara",
+    "Rejo",
+    "Gunung",
+    "Pasir",
+)
 _MIDDLES: Final = ("ba", "ke", "lo", "mi", "nu", "ra", "se", "ta", "wi", "yu", "ga", "di", "pa", "ru", "sa")
 _ENDS: Final = ("jaya", "rang", "man", "ndi", "sari", "tih", "lam", "wetan", "kidul", "mpok", "gung", "ntan")
 _NAMES: Final = {
@@ -37,7 +50,14 @@ _NAMES: Final = {
     "jalan": ("Jalan ", "Jl. ", "jln "),
     "nama": ("",),
 }
-_NO_HEADER: Final = {"AllParts": -1, "ID16bit": -1, "ID8bit": -1, "PartNumber": -1, "Text": {"hex": ""}, "Type": "NoUDH"}
+_NO_HEADER: Final = {
+    "AllParts": -1,
+    "ID16bit": -1,
+    "ID8bit": -1,
+    "PartNumber": -1,
+    "Text": {"hex": ""},
+    "Type": "NoUDH",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -176,7 +176,9 @@ PARSED = Parsed(reporter=Reporter(address="+6281100000001", kind="phone"), text=
     [
         ({}, NEWEST),
         ({"not_a_report": "a promotion"}, None),
-        ({"held": "a bare mention"}, None),
+        ({"held": "a bare mention"}, NEWEST),
+        ({"held": "a bare mention", "text": "Jalan rusak"}, None),
+        ({"held": "the hashtag alone", "answerable": False}, None),
         ({"completes": "post-1"}, None),
         ({"revision": Revision(("post-1",), 1)}, NEWEST),
         ({"revision": Revision(("post-1", "post-2"), 2)}, None),
