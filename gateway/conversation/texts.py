@@ -83,6 +83,8 @@ class Texts:
 
     def help(self) -> str:
         """How to report."""
+        if self.public:
+            return self.settings.help_public
         return self._chosen(self.settings.help, self.settings.help_en)
 
     def stopped(self) -> str:

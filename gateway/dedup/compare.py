@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
-from gateway.dedup.normalise import Matter, bound, is_usual, pieces_of, usual
-from gateway.dedup.typos import is_one_word
+from gateway.dedup.contradiction import contradict, replaces_something
+from gateway.dedup.normalise import OWNED, Matter, bound, pieces_of, usual
+from gateway.dedup.typos import Shape, is_same_name, shape, twin
 from gateway.dedup.words import (
-    AFFIRMATIONS,
+    ABBREVIATIONS,
     NAMES_FOLLOW,
-    NEGATIONS,
-    OUTCOMES,
+    NUMBER_WORDS,
     QUALIFIERS,
     WEIGHTLESS,
 )
@@ -39,12 +39,16 @@ _MOST_MISTYPED: Final = 5
 _MOST_MISTYPED_PART: Final = 0.35
 """Telling words of the shorter text that may be spelt in another way than the longer one's."""
 
+_HAS_MEANING: Final = WEIGHTLESS | ABBREVIATIONS.keys() | NUMBER_WORDS.keys()
+"""What may stand before something else without being a word of the other text itself."""
+
 _LONGEST_GLUED: Final = 40
 _SHORTEST_GLUED: Final = 4
 _SHORTEST_PIECE: Final = 2
+_SHORTEST_COURTESY: Final = 8
+"""Courtesies that are written as one, such as "terimakasih"; shorter words only look like that."""
+
 _MOST_PIECES: Final = 4
-_REACH: Final = 3
-"""How many words behind a negation it may be about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,7 @@ def same_matter(one: Matter, other: Matter) -> bool:
     if len(one.content) < FEWEST_WORDS or len(other.content) < FEWEST_WORDS:
         return bool(one.words) and one.words == other.words
     if one.content == other.content:
-        return not _is_opposite(one.words, other.words)
+        return not contradict(one.words, other.words)
     if not _is_worth_a_look(one.content, other.content):
         return False
     right = _respelled(other.words, other.pieces, one.pieces)
@@ -80,7 +84,7 @@ def _is_worth_a_look(one: Sequence[str], other: Sequence[str]) -> bool:
     return shared >= _LEAST_SHARED * least and least - shared <= max(_MOST_MISTYPED, _MOST_MISTYPED_PART * least)
 
 
-def numbered_apart(one: Collection[str], other: Collection[str], length: int, its_length: int) -> bool:
+def numbered_apart(one: frozenset[str], other: frozenset[str], length: int, its_length: int) -> bool:
     """Whether each of two texts has a long number that the other lacks: then nothing else makes one matter of them.
 
     Nothing is a slip of a number, and none of its digits comes or goes when it is tied to a word anew, but for zeros.
@@ -94,11 +98,17 @@ def numbered_apart(one: Collection[str], other: Collection[str], length: int, it
     return _lacks(other, one, length) and _lacks(one, other, its_length)
 
 
-def _lacks(there: Collection[str], wanted: Collection[str], length: int) -> bool:
-    missing = [number for number in wanted if number not in there]
-    if not missing or length < CUT:
+def _lacks(there: frozenset[str], wanted: frozenset[str], length: int) -> bool:
+    missing = wanted - there
+    if not missing or length < CUT or not there:
         return bool(missing)
-    return any(not any(each.startswith(number) for each in there) for number in missing)
+    for number in missing:
+        for each in there:
+            if each.startswith(number):
+                break
+        else:
+            return True
+    return False
 
 
 def _leads_elsewhere(one: Matter, other: Matter) -> bool:
@@ -119,8 +129,8 @@ class _Text:
 
     @property
     def stump(self) -> str:
-        """The last word, where the text may have been cut in it."""
-        return self.words[-1] if self.words and self.length >= CUT else ""
+        """The last telling word, where the text may have been cut in it."""
+        return self.content[-1] if self.content and self.length >= CUT else ""
 
 
 def _tells_the_same(one: _Text, other: _Text) -> bool:
@@ -128,7 +138,7 @@ def _tells_the_same(one: _Text, other: _Text) -> bool:
     if left and right:
         return False
     shorter, longer, added = (other, one, left) if left else (one, other, right)
-    return _may_be_added(added, shorter, longer) and not _is_opposite(one.words, other.words)
+    return _may_be_added(added, shorter, longer) and not contradict(one.words, other.words)
 
 
 def _respelled(words: Sequence[str], own: frozenset[str], known: frozenset[str]) -> list[str]:
@@ -139,21 +149,26 @@ def _respelled(words: Sequence[str], own: frozenset[str], known: frozenset[str])
         own: Its pieces.
         known: The pieces of the other.
     """
-    missing: list[str] | None = None
+    missing: list[Shape] | None = None
     respelled: list[str] = []
-    for word in words:
+    for before, word in pairwise(["", *words]):
         if word in known or word in WEIGHTLESS or not word.isalpha():
             respelled.append(word)
             continue
         if missing is None:
-            missing = sorted([each for each in known - own if each.isalpha()])
-        twin = next((each for each in missing if is_one_word(word, each)), None)
-        respelled += [twin] if twin is not None else _unglued(word, known) or [word]
+            missing = [shape(each) for each in sorted(known - own) if each.isalpha()]
+        other = twin(word, missing) if missing else None
+        if other is not None and before in NAMES_FOLLOW and not is_same_name(word, other):
+            other = None
+        pieces = None if other is not None else _unglued(word, known)
+        if pieces and len(word) < _SHORTEST_COURTESY and WEIGHTLESS.issuperset(pieces):
+            pieces = None
+        respelled += [other] if other is not None else pieces or [word]
     return bound(respelled)
 
 
 def _unglued(word: str, known: Collection[str], most: int = _MOST_PIECES) -> list[str] | None:
-    """A word as several that the other text has, or that say nothing; None where it is none of that kind."""
+    """A word as several that the other text has, among others that say nothing; None where it is none of that kind."""
     meant = usual(word)
     if all(each in known or each in WEIGHTLESS for each in meant):
         return list(meant)
@@ -161,8 +176,8 @@ def _unglued(word: str, known: Collection[str], most: int = _MOST_PIECES) -> lis
         return None
     for end in range(len(word) - _SHORTEST_PIECE, _SHORTEST_PIECE - 1, -1):
         head = word[:end]
-        if head not in known and head not in WEIGHTLESS and is_usual(head):
-            continue
+        if head not in known and head not in _HAS_MEANING and not head.endswith(OWNED):
+            continue  # means itself, and that the other text does not have
         first = _unglued(head, known, 1)
         if first is not None and (rest := _unglued(word[end:], known, most - 1)) is not None:
             return [*first, *rest]
@@ -191,6 +206,8 @@ def _may_be_added(added: Sequence[_Word], shorter: _Text, longer: _Text) -> bool
         return True
     if any(not word.text.isalpha() for word in added) or _names_something(added, longer):
         return False
+    if replaces_something({word.text for word in added}, longer.words, shorter.words):
+        return False
     return len(added) <= max(_MOST_ADDED, _MOST_ADDED_PART * len(shorter.content))
 
 
@@ -208,24 +225,3 @@ def _names_something(added: Sequence[_Word], longer: _Text) -> bool:
         word in names and (before in NAMES_FOLLOW or (word in QUALIFIERS and before not in WEIGHTLESS))
         for before, word in pairwise(longer.words)
     )
-
-
-def _is_opposite(one: Sequence[str], other: Sequence[str]) -> bool:
-    """Whether one text says that something has happened and the other that it has not."""
-    return _denies(one, other) or _denies(other, one)
-
-
-def _denies(one: Sequence[str], other: Sequence[str]) -> bool:
-    denied = _follows(one, NEGATIONS) - _follows(other, NEGATIONS)
-    return bool(denied & _follows(other, AFFIRMATIONS))
-
-
-def _follows(words: Sequence[str], leading: Collection[str]) -> set[str]:
-    """What stands close behind one of some words."""
-    return {
-        word
-        for place, before in enumerate(words)
-        if before in leading
-        for word in words[place + 1 : place + 1 + _REACH]
-        if word in OUTCOMES or word not in WEIGHTLESS
-    }

@@ -4,8 +4,8 @@ Each posting is one 64-bit number, the key above the text's number, in three arr
 and is merged into the next one when it has grown. So a batch costs a search in three arrays and a small merge.
 """
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -24,8 +24,25 @@ _NEWEST: Final = 32
 FEWEST_SHARED: Final = 2
 """Keys that two texts share at least: near-duplicates share most of theirs, and one is shared by chance."""
 
+_AT_ONCE: Final = 1 << 20
+_KEY_BYTES: Final = np.dtype(np.uint32).itemsize
 _SHIFT: Final = np.uint64(32)
-_ONE: Final = np.uint64(1)
+_NUMBER: Final = np.uint64(0xFFFFFFFF)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredKeys:
+    """The keys of some texts as a database holds them, one text after the other.
+
+    Attributes:
+        numbers: One for each text; below 2^32.
+        sizes: The bytes that each text's keys take.
+        keys: The bytes of all of them.
+    """
+
+    numbers: NDArray[np.uint64]
+    sizes: NDArray[np.intp]
+    keys: bytes
 
 
 class SketchIndex:
@@ -38,9 +55,14 @@ class SketchIndex:
         """How many postings there are."""
         return sum(level.size for level in self._levels)
 
-    def load(self, numbers: Sequence[int] | NDArray[np.uint32], keys: Sequence[Keys]) -> None:
-        """Takes many texts in at once, as the oldest level; the arguments are those of :meth:`add`."""
-        self._levels[-1] = _merged(self._levels[-1], _postings(numbers, keys))
+    def load(self, pieces: Iterable[StoredKeys]) -> None:
+        """Takes all texts in at once, in place of what there was; one array grows, and is never there twice."""
+        postings = np.empty(0, np.uint64)
+        for piece in pieces:
+            keys = np.frombuffer(piece.keys, np.uint32).astype(np.uint64)
+            _append(postings, (keys << _SHIFT) | np.repeat(piece.numbers, piece.sizes // _KEY_BYTES))
+        postings.sort()
+        self._levels = [np.empty(0, np.uint64) for _ in _LEVELS] + [postings]
 
     def add(self, numbers: Sequence[int] | NDArray[np.uint32], keys: Sequence[Keys]) -> None:
         """Takes texts in.
@@ -57,38 +79,58 @@ class SketchIndex:
         return any(level.size > most for level, most in zip(self._levels, _LEVELS, strict=False))
 
     def merge(self, oldest: int = 0) -> None:
-        """Merges what has grown; long enough to belong into a thread, while nothing else touches the index.
+        """Merges what has grown, in place; it takes so long that it belongs into a thread, with nobody else reading.
 
         Args:
             oldest: Texts with a lower number have left the window and are dropped on the way.
         """
         for position, most in enumerate(_LEVELS):
             if self._levels[position].size > most:
-                merged = _merged(self._levels[position + 1], self._levels[position])
+                younger, self._levels[position] = self._levels[position], np.empty(0, np.uint64)
+                older = self._levels[position + 1]
                 if position + 1 == len(_LEVELS):
-                    merged = merged[(merged & np.uint64(0xFFFFFFFF)) >= np.uint64(oldest)]
-                self._levels[position + 1] = merged
-                self._levels[position] = np.empty(0, np.uint64)
+                    _forget(older, oldest)
+                _append(older, younger)
+                older.sort(kind="stable")  # which is a merge of two that are sorted already
 
-    def find(self, wanted: Sequence[Keys], most: int) -> list[list[int]]:
+    def find(self, wanted: Sequence[Keys], most: int, below: Sequence[int] | None = None) -> list[list[int]]:
         """The numbers of the texts that share keys with each of those asked for.
 
         Args:
             wanted: The keys of each text.
             most: How many numbers for each at most: those that share most keys, the newest of equals first.
+            below: For each text a number; those from it on are not looked at.
         """
-        found: list[Counter[int]] = [Counter() for _ in wanted]
         if not wanted:
             return []
-        keys = np.concatenate(wanted).astype(np.uint64)
-        owners = np.repeat(np.arange(len(wanted)), [len(each) for each in wanted])
-        for level in self._levels:
-            first = np.searchsorted(level, keys << _SHIFT)
-            behind = np.searchsorted(level, (keys + _ONE) << _SHIFT)
-            for place in np.flatnonzero(behind > first):
-                newest = level[max(int(first[place]), int(behind[place]) - _NEWEST) : int(behind[place])]
-                found[owners[place]].update((newest & np.uint64(0xFFFFFFFF)).tolist())
-        return [_best(counted, most) for counted in found]
+        sizes = [len(each) for each in wanted]
+        owners = np.repeat(np.arange(len(wanted), dtype=np.uint64), sizes)
+        last = _NUMBER if below is None else np.repeat(np.asarray(below, np.uint64), sizes)
+        keys = (np.concatenate(wanted).astype(np.uint64) << _SHIFT) | last
+        order = np.argsort(keys)  # neighbours are searched for one after the other: what is in the cache serves twice
+        hits = np.concatenate([_hits(level, keys[order], owners[order]) for level in self._levels])
+        texts, shared = np.unique(hits, return_counts=True)
+        kept = shared >= FEWEST_SHARED
+        texts, shared = texts[kept], shared[kept]
+        best = np.lexsort((_NUMBER - (texts & _NUMBER), -shared, texts >> _SHIFT))
+        found: list[list[int]] = [[] for _ in wanted]
+        for owner, number in zip((texts[best] >> _SHIFT).tolist(), (texts[best] & _NUMBER).tolist(), strict=True):
+            if len(found[owner]) < most:
+                found[owner].append(number)
+        return found
+
+
+def _hits(level: _Postings, keys: _Postings, owners: _Postings) -> _Postings:
+    """The newest texts under each key and below its number, each number under that of the text that asks."""
+    behind = np.searchsorted(level, keys)
+    there = np.flatnonzero(behind)
+    there = there[level[behind[there] - 1] >> _SHIFT == keys[there] >> _SHIFT]
+    first = np.searchsorted(level, keys[there] & ~_NUMBER)
+    counts = np.minimum(behind[there] - first, _NEWEST)
+    within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    places = np.repeat(behind[there] - counts, counts) + within
+    hits: _Postings = (np.repeat(owners[there], counts) << _SHIFT) | (level[places] & _NUMBER)
+    return hits
 
 
 def _postings(numbers: Sequence[int] | NDArray[np.uint32], keys: Sequence[Keys]) -> _Postings:
@@ -96,12 +138,27 @@ def _postings(numbers: Sequence[int] | NDArray[np.uint32], keys: Sequence[Keys])
     return np.sort((np.concatenate(keys).astype(np.uint64) << _SHIFT) | owners)
 
 
+def _append(array: _Postings, more: _Postings) -> None:
+    """Lets an array grow where it is: a copy of the largest would be a quarter of the gateway's memory."""
+    size = array.size
+    array.resize(size + more.size, refcheck=False)
+    array[size:] = more
+
+
+def _forget(array: _Postings, oldest: int) -> None:
+    """Drops the texts below a number from an array where it is."""
+    kept = 0
+    for start in range(0, array.size, _AT_ONCE):
+        part = array[start : start + _AT_ONCE]
+        part = part[part & _NUMBER >= np.uint64(oldest)]
+        array[kept : kept + part.size] = part
+        kept += part.size
+    array.resize(kept, refcheck=False)
+
+
 def _merged(one: _Postings, other: _Postings) -> _Postings:
     if not one.size or not other.size:
         return one if one.size else other
-    return np.sort(np.concatenate([one, other]), kind="stable")  # a merge of what is sorted already
-
-
-def _best(counted: Counter[int], most: int) -> list[int]:
-    shared = [number for number, count in counted.items() if count >= FEWEST_SHARED]
-    return sorted(shared, key=lambda number: (-counted[number], -number))[:most]
+    both = np.concatenate([one, other])
+    both.sort(kind="stable")  # a merge of what is sorted already, in place
+    return both

@@ -19,10 +19,14 @@ from gateway.dedup.words import (
     NUMBER_WORDS,
     PLATES,
     PROGRAMMES,
+    RELATIVES,
     REPORTING,
     RESPONSES,
+    SCHOOLS,
     SERVICE_TAGS,
+    TENS,
     WEIGHTLESS,
+    WHOSE,
 )
 
 VERSION: Final = 1
@@ -36,13 +40,19 @@ MOST_WORDS: Final = 400
 _INVISIBLE: Final = re.compile(
     "[\u0300-\u036f\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufe00-\ufe0f\ufeff]"
 )
+_PICTURES: Final = re.compile("(?:[ ]?[\u2190-\u2bff\U0001f000-\U0001faff])+[ ]?")
+_PART: Final = re.compile(r"^\s{0,3}[(\[]?[1-9]/[1-9][)\]]?\s")
+"""How some phones number the parts of a message: (1/2)."""
+
+_DECIMAL: Final = re.compile(r"(?<![0-9.,])([0-9]{1,3})[.,]([0-9]{1,2}) ?(juta|jt|ribu|rb|miliar)\b")
+_NUMBER_OF_A_PHONE: Final = re.compile(r"(?<![0-9])(?:\+ ?62|0)[ .-]?8[0-9]{1,3}(?:[ .-][0-9]{3,4}){2,3}(?![0-9])")
 _ON_BEHALF: Final = re.compile(r"\ba\.? ?[./ ] ?n\b")
 _MONEY: Final = re.compile(r"\brp\.? ?(?=[0-9])|(?<=[0-9])(?:,-|[.,:]00)(?![0-9.])")
 _NEIGHBOURHOOD: Final = re.compile(
     r"\brt(?: ?[/.] ?rw)?[ .:]{0,2}([0-9]{1,3}) ?[/,-]? ?(?:rw[ .:]{0,2})?/? ?(?<=[/w :.])([0-9]{1,3})(?![0-9/])"
 )
-_DATE: Final = re.compile(r"(?<![0-9/.-])([0-3]?[0-9])[/-]([01]?[0-9])(?:[/-]((?:20)?[0-9]{2}))?(?![0-9/-])")
-_DATE_WITH_DOTS: Final = re.compile(r"(?<![0-9.])([0-3]?[0-9])\. ?([01]?[0-9])\. ?(20[0-9]{2})(?![0-9.])")
+_DATE: Final = re.compile(r"(?<![0-9/.-])([0-3]?[0-9])[/-]([01]?[0-9])(?:[/-](?:20)?[0-9]{2})?(?![0-9/-])")
+_DATE_WITH_DOTS: Final = re.compile(r"(?<![0-9.])([0-3]?[0-9])\. ?([01]?[0-9])\. ?20[0-9]{2}(?![0-9])")
 _PLATE: Final = re.compile(r"\b([a-z]{1,2})[ .]?([0-9]{1,4})[ .]?([a-z]{1,3})\b")
 _ANY_DIGIT: Final = re.compile("[0-9]")
 _TOKEN: Final = re.compile(
@@ -62,7 +72,8 @@ _LONG: Final = 3
 _LONG_NUMBER: Final = re.compile(f"[0-9]{{{_LONG},}}")
 _TWICE: Final = "2"
 _SHORTEST_TWICE: Final = 3
-_OWNED: Final = "nya"
+OWNED: Final = "nya"
+"""Whose it is, at the end of a word: says nothing of the matter."""
 _SHORTEST_OWNED: Final = 7
 _SHORT_NUMBER: Final = 4
 _LONGEST_DAY: Final = 2
@@ -101,7 +112,7 @@ def normalise(text: str, keyword: str = "") -> Matter:
         text: What the citizen wrote, without the service word.
         keyword: The leading keyword in its one form, where the parser has found one; its words lead the text.
     """
-    written = _words(_folded(text[:LIMIT]))
+    written = _words(_folded(_PART.sub("", text[:LIMIT])))
     return _matter(bound(written[:MOST_WORDS]), keyword, len(text))
 
 
@@ -138,17 +149,28 @@ def _folded(text: str) -> str:
         folded = text.lower()
     else:
         folded = unicodedata.normalize("NFKD", text.casefold())
-        folded = _INVISIBLE.sub("", folded).translate(LOOK_ALIKES)
+        folded = _PICTURES.sub(" ", _INVISIBLE.sub("", folded)).translate(LOOK_ALIKES)
     folded = _ON_BEHALF.sub("nama", folded)
     if _ANY_DIGIT.search(folded) is None:
         return folded
-    folded = _NEIGHBOURHOOD.sub(r"rt \1 rw \2 ", _MONEY.sub(" ", folded))
+    folded = _NUMBER_OF_A_PHONE.sub(_phone, folded).replace("%", " persen ")
+    folded = _NEIGHBOURHOOD.sub(r"rt \1 rw \2 ", _MONEY.sub(" ", _DECIMAL.sub(_amount, folded)))
     return _PLATE.sub(_plate, _DATE_WITH_DOTS.sub(_date, _DATE.sub(_date, folded)))
 
 
 def _date(match: re.Match[str]) -> str:
-    day, month, year = match.groups()
-    return f" {int(day)}d{int(month)} {year or ''} "
+    day, month = match[1], match[2]
+    return f" {int(day)}d{int(month)} "
+
+
+def _amount(match: re.Match[str]) -> str:
+    whole, part, unit = match.groups()
+    (name,) = usual(unit)
+    return f" {int(whole + part) * AMOUNTS[name] // 10 ** len(part)} "
+
+
+def _phone(match: re.Match[str]) -> str:
+    return "".join(sign for sign in match[0] if sign.isdigit())
 
 
 def _plate(match: re.Match[str]) -> str:
@@ -188,14 +210,9 @@ def usual(word: str) -> tuple[str, ...]:
     shorter = _ELONGATED.sub(r"\1", word)
     if shorter != word:
         return usual(shorter)
-    if len(word) >= _SHORTEST_OWNED and word.endswith(_OWNED):
-        return usual(word[: -len(_OWNED)])
+    if len(word) >= _SHORTEST_OWNED and word.endswith(OWNED):
+        return usual(word[: -len(OWNED)])
     return (word,)
-
-
-def is_usual(letters: str) -> bool:
-    """Whether letters without drawn-out ones surely are their own usual form; quicker than asking for that."""
-    return letters not in ABBREVIATIONS and letters not in NUMBER_WORDS and not letters.endswith(_OWNED)
 
 
 def _mixed(word: str) -> tuple[str, ...]:
@@ -217,10 +234,29 @@ def _mixed(word: str) -> tuple[str, ...]:
 
 def bound(words: Sequence[str]) -> list[str]:
     """Numbers tied to what they number or count, without how often somebody has reported the matter."""
+    words = _named(words)
     tied = list(words) if _ANY_DIGIT.search(" ".join(words)) is None else _tied(words)
     said = [place for place, word in enumerate(tied) if word in _OFTEN or not word.isalpha()]
     gone = {place for place in said if _is_about_reporting(tied, place)}
     return [word for place, word in enumerate(tied) if place not in gone] if gone else tied
+
+
+def _named(words: Sequence[str]) -> list[str]:
+    """Relatives told from forms of address, state schools in short, tens and hundreds in digits."""
+    named: list[str] = []
+    for place, word in enumerate(words):
+        following = words[place + 1] if place + 1 < len(words) else ""
+        if word in RELATIVES and following in WHOSE:
+            named.append(RELATIVES[word])
+        elif word == "negeri" and named and named[-1] in SCHOOLS:
+            named[-1] = SCHOOLS[named[-1]]
+        elif word in TENS and named and named[-1].isdecimal():
+            named[-1] = str(int(named[-1]) + 10 if word == "belas" else int(named[-1]) * TENS[word])
+        elif word.isdecimal() and len(word) == 1 and place > 1 and words[place - 1] == "puluh":
+            named[-1] = str(int(named[-1]) + int(word)) if named[-1].isdecimal() else word
+        else:
+            named.append(word)
+    return named
 
 
 def _tied(words: Sequence[str]) -> list[str]:
@@ -237,7 +273,7 @@ def _tied(words: Sequence[str]) -> list[str]:
                 position += 1
             elif len(word) <= _LONGEST_DAY and (month := _month(following)):
                 word = f"{word}d{month}"
-                position += 1
+                position += 1 + (_YEAR.fullmatch(" ".join(words[position + 2 : position + 3])) is not None)
             elif before in BEFORE_NUMBERS:
                 word = tied.pop() + word
             elif following in BEHIND_NUMBERS and len(word) <= _SHORT_NUMBER:
@@ -256,6 +292,7 @@ def _month(word: str) -> str:
     return next((number for name, (number,) in MONTHS.items() if is_slip(word, name)), "")
 
 
+_YEAR: Final = re.compile("20[0-9]{2}")
 _OFTEN: Final = frozenset({"berkali", "berulang", "kedua", "ketiga", "keempat", "kesekian", "pertama"})
 _TIMES: Final = re.compile(rf"[0-9]{{1,2}}kali|ke[0-9]{{1,2}}|{'|'.join(sorted(_OFTEN))}")
 _DURATION: Final = re.compile(r"[0-9]{1,2}(?:jam|hari|minggu|bulan|tahun)")

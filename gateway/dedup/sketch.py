@@ -48,7 +48,7 @@ _WEIGHTS: Final = _constants(_ROWS)
 _WHOLE, _BEGINNING, _BARE = _constants(3, _BANDS)
 _MIX: Final = np.uint64(0x9E3779B97F4A7C15)  # Knuth, TAOCP 6.4: multiplicative hashing by the golden ratio
 _SHIFT: Final = np.uint64(32)
-_NO_NUMBER: Final = np.uint64(0)
+_NO_NUMBERS: Final = np.zeros((1, 1), np.uint64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,44 +66,62 @@ class Sketch:
 
 def sketch(matter: Matter) -> Sketch:
     """Makes the keys of a text."""
-    words = matter.content or matter.words or ("",)
-    hashes = np.fromiter((zlib.crc32(word.encode()) for word in words), np.uint64, len(words))
-    anchors, rows = _anchors(words)
-    whole, beginning = _smallest(hashes, 0), _smallest(hashes[:_HEAD], 1)
-    joined = _joined(beginning, _ROWS)
-    bare, without = _key(joined[:_BANDS_BARE], _BARE, _NO_NUMBER), _key(joined, _BEGINNING, _NO_NUMBER)
-    if not anchors:
-        kept = np.concatenate([_key(_joined(whole, _ROWS), _WHOLE, _NO_NUMBER), without])
-        return Sketch(kept, np.concatenate([kept, bare]))
-    bands = _BANDS_OF_IDS if rows == 1 else _BANDS
-    anchored = np.concatenate(
-        [
-            _key(_joined(whole[:bands], rows), _WHOLE, min(anchors)),
-            _key(_joined(beginning[:bands], rows), _BEGINNING, anchors[0]),
-        ]
+    return sketches([matter])[0]
+
+
+def sketches(matters: Sequence[Matter]) -> list[Sketch]:
+    """Makes the keys of many texts at once, for a fraction of what they cost one by one."""
+    if not matters:
+        return []
+    texts = [matter.content or matter.words or ("",) for matter in matters]
+    anchors = [_anchors(words) for words in texts]
+    smallest = np.array([min(found, default=0) for found, _rows in anchors], np.uint64)[:, None]
+    first = np.array([found[0] if found else 0 for found, _rows in anchors], np.uint64)[:, None]
+    whole, beginning = _smallest(texts, 0), _smallest([words[:_HEAD] for words in texts], 1)
+    pairs, heads = _joined(whole, _ROWS), _joined(beginning, _ROWS)
+    bare, without = _key(heads[:, :_BANDS_BARE], _BARE), _key(heads, _BEGINNING)
+    numbered = [_key(pairs, _WHOLE, smallest), _key(heads, _BEGINNING, first)]
+    with_id = [
+        _key(_joined(whole, 1)[:, :_BANDS_OF_IDS], _WHOLE, smallest),
+        _key(_joined(beginning, 1)[:, :_BANDS_OF_IDS], _BEGINNING, first),
+    ]
+    plain, and_bare, and_without, ids_and_bare, ids_and_without = (
+        np.hstack(parts)
+        for parts in (numbered, [*numbered, bare], [*numbered, without], [*with_id, bare], [*with_id, without])
     )
-    return Sketch(np.concatenate([anchored, bare]), np.concatenate([anchored, without]))
+    made: list[Sketch] = []
+    for place, (found, rows) in enumerate(anchors):
+        if not found:
+            made.append(Sketch(plain[place], and_bare[place]))
+        elif rows == 1:
+            made.append(Sketch(ids_and_bare[place], ids_and_without[place]))
+        else:
+            made.append(Sketch(and_bare[place], and_without[place]))
+    return made
 
 
-def _anchors(words: Sequence[str]) -> tuple[list[np.uint64], int]:
+def _anchors(words: Sequence[str]) -> tuple[list[int], int]:
     """The hashes of a text's IDs, or else of its numbers; and the rows of a band that they need beside them."""
     numbers = [_NUMBERED.sub("", word) for word in words if not word.isalpha()]
     ids = [number for number in numbers if _ID.fullmatch(number) is not None]
-    return [np.uint64(zlib.crc32(number.encode())) for number in ids or numbers], 1 if ids else _ROWS
+    return [zlib.crc32(number.encode()) for number in ids or numbers], 1 if ids else _ROWS
 
 
-def _smallest(hashes: _Numbers, family: int) -> _Numbers:
-    """The smallest value under each row of each band."""
-    smallest: _Numbers = ((_FACTORS[family] * hashes + _SUMMANDS[family]) >> _SHIFT).min(axis=1)
-    return smallest.reshape(_BANDS, _ROWS)
+def _smallest(texts: Sequence[Sequence[str]], family: int) -> _Numbers:
+    """The smallest value of each text under each row of each band."""
+    hashes = np.array([zlib.crc32(word.encode()) for words in texts for word in words], np.uint64)
+    starts = np.cumsum([0, *(len(words) for words in texts[:-1])])
+    values = (_FACTORS[family] * hashes + _SUMMANDS[family]) >> _SHIFT
+    smallest: _Numbers = np.minimum.reduceat(values, starts, axis=1).T.reshape(len(texts), _BANDS, _ROWS)
+    return smallest
 
 
 def _joined(smallest: _Numbers, rows: int) -> _Numbers:
-    """One number for each band."""
-    joined: _Numbers = (smallest[:, :rows] * _WEIGHTS[:rows]).sum(axis=1, dtype=np.uint64)
+    """One number for each band of each text."""
+    joined: _Numbers = (smallest[:, :, :rows] * _WEIGHTS[:rows]).sum(axis=2, dtype=np.uint64)
     return joined
 
 
-def _key(bands: _Numbers, family: _Numbers, anchor: np.uint64) -> Keys:
-    mixed: Keys = (((bands ^ (family[: len(bands)] + anchor)) * _MIX) >> _SHIFT).astype(np.uint32)
+def _key(bands: _Numbers, family: _Numbers, anchors: _Numbers = _NO_NUMBERS) -> Keys:
+    mixed: Keys = (((bands ^ (family[: bands.shape[1]] + anchors)) * _MIX) >> _SHIFT).astype(np.uint32)
     return mixed

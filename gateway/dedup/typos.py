@@ -1,8 +1,9 @@
 """Whether one word is another one with a slip of the finger, or its abbreviation; names of places stay apart."""
 
+from collections.abc import Iterable
 from functools import lru_cache
 from itertools import chain
-from typing import Final
+from typing import Final, NamedTuple
 
 from gateway.dedup.words import ABBREVIATIONS, BEFORE_NUMBERS, BEHIND_NUMBERS, NAMES_FOLLOW, WEIGHTLESS
 
@@ -57,26 +58,39 @@ def is_slip(one: str, other: str) -> bool:
     length = max(len(one), len(other))
     if length < _SHORTEST and (length < _SHORTEST_FAMILIAR or (one in _FAMILIAR) == (other in _FAMILIAR)):
         return False
-    return _slips(one, other, 2 if length >= _TWO_SLIPS else 1, 1)
+    return _slips(one, other, 2 if length >= _TWO_SLIPS else 1)
 
 
-def _slips(one: str, other: str, left: int, uneven: int) -> bool:
-    """Whether so many slips make one word of the other, so many of them a letter too many or too few."""
+def _slips(one: str, other: str, left: int, *, uneven: bool = True, struck: bool = True) -> bool:
+    """Whether so many slips make one word of the other.
+
+    Args:
+        one: A word, or what is left of it.
+        other: The other.
+        left: How many slips may follow.
+        uneven: Whether one of them may be a letter too many or too few; two would make Banjaran of Banjar.
+        struck: Whether one of them may be a neighbouring key; two would make Purwodadi of Purwosari.
+    """
     start = 0
     while start < len(one) and start < len(other) and one[start] == other[start]:
         start += 1
     one, other = one[start:], other[start:]
     if not one or not other:
-        return len(one) + len(other) <= min(left, uneven)
+        return len(one) + len(other) <= (min(left, 1) if uneven else 0)
     if left == 0:
         return False
-    if len(one) > 1 and one[:2] == other[1::-1] and _slips(one[2:], other[2:], left - 1, uneven):
+    if len(one) > 1 and one[:2] == other[1::-1] and _slips(one[2:], other[2:], left - 1, uneven=uneven, struck=struck):
         return True
-    if (one[0], other[0]) in _NEIGHBOURS and _slips(one[1:], other[1:], left - 1, uneven):
+    if (
+        struck
+        and (one[0], other[0]) in _NEIGHBOURS
+        and _slips(one[1:], other[1:], left - 1, uneven=uneven, struck=False)
+    ):
         return True
-    if not uneven:
-        return False
-    return _slips(one[1:], other, left - 1, uneven - 1) or _slips(one, other[1:], left - 1, uneven - 1)
+    return uneven and (
+        _slips(one[1:], other, left - 1, uneven=False, struck=struck)
+        or _slips(one, other[1:], left - 1, uneven=False, struck=struck)
+    )
 
 
 @lru_cache(maxsize=1 << 14)
@@ -93,7 +107,7 @@ def is_abbreviation(short: str, word: str) -> bool:
     return 2 * len(short) > len(consonants) + 1
 
 
-_PREFIXES: Final = ("diper", "memper", "meng", "mem", "men", "me", "di", "ter", "ber")
+_PREFIXES: Final = ("diper", "memper", "meng", "mem", "men", "me", "di", "ter", "ber", "ng")
 _SUFFIXES: Final = ("kan", "an", "i")
 _SHORTEST_STEM: Final = 4
 
@@ -109,28 +123,64 @@ def _stem(word: str) -> str:
     return stem[: -len(suffix)] if suffix and len(stem) - len(suffix) >= _SHORTEST_STEM else stem
 
 
+class Shape(NamedTuple):
+    """What shows quickly that a word is not another one.
+
+    Attributes:
+        letters: Which letters it has, one bit each; rare ones share theirs.
+    """
+
+    word: str
+    letters: int
+    length: int
+    stem: str
+
+
 @lru_cache(maxsize=1 << 15)
-def _letters(word: str) -> int:
-    """Which letters a word has, one bit each; rare ones share theirs."""
-    bits = 0
+def shape(word: str) -> Shape:
+    """The shape of a word of letters."""
+    letters = 0
     for letter in word:
-        bits |= 1 << (ord(letter) - 97) % _ALPHABET
-    return bits
+        letters |= 1 << (ord(letter) - 97) % _ALPHABET
+    return Shape(word, letters, len(word), _stem(word))
 
 
-def is_one_word(one: str, other: str) -> bool:
-    """Whether two different words are one word in two spellings: a slip, an abbreviation, another affix of a verb.
+def twin(word: str, others: Iterable[Shape]) -> str | None:
+    """The first of some other words that is this one in another spelling.
 
     Most pairs share too few letters for any of it, which costs little to see.
     """
-    if not (one.isalpha() and other.isalpha()):
-        return False
-    ours, theirs, longer = _letters(one), _letters(other), len(one) - len(other)
-    if -1 <= longer <= 1 and (ours ^ theirs).bit_count() <= _MOST_CHANGED and is_slip(one, other):
+    _, letters, length, stem = shape(word)
+    for other, its_letters, its_length, its_stem in others:
+        if stem == its_stem:
+            return other
+        differing = letters ^ its_letters
+        if -1 <= length - its_length <= 1 and differing.bit_count() <= _MOST_CHANGED and is_slip(word, other):
+            return other
+        if not (differing & letters and differing & its_letters) and word[0] == other[0] and _abbreviates(word, other):
+            return other
+    return None
+
+
+def _abbreviates(one: str, other: str) -> bool:
+    return is_abbreviation(one, other) or is_abbreviation(other, one)
+
+
+def is_one_word(one: str, other: str) -> bool:
+    """Whether two different words are one word in two spellings: a slip, an abbreviation, another affix of a verb."""
+    return one.isalpha() and other.isalpha() and twin(one, (shape(other),)) is not None
+
+
+def is_same_name(one: str, other: str) -> bool:
+    """Whether two spellings of a name may be one: a consonant more makes another village, Cikadu and Cikandu.
+
+    Args:
+        one: A name, one slip from the other.
+        other: The other.
+    """
+    shorter, longer = sorted((one, other), key=len)
+    if len(shorter) == len(longer):
         return True
-    if one[0] == other[0] and longer:
-        if longer < 0 and ours & theirs == ours and is_abbreviation(one, other):
-            return True
-        if longer > 0 and ours & theirs == theirs and is_abbreviation(other, one):
-            return True
-    return _stem(one) == _stem(other)
+    place = next((place for place, letter in enumerate(shorter) if longer[place] != letter), len(shorter))
+    letter = longer[place]
+    return letter in _VOWELS or letter in (longer[place - 1 : place], longer[place + 1 : place + 2])

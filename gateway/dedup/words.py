@@ -118,8 +118,15 @@ ABBREVIATIONS: Final = _pairs(
     keluarga: klrg klg
     kartu tanda penduduk: ktp ektp
     pemerintah: pemda pemkab pemkot pemprov
-    pak: bpk bapak pk bp bapa
-    bu: ibu ibuk bund bunda
+    pak: pk bp
+    bapak: bpk bapa bapake
+    bu: bund bunda
+    ibu: ibuk ibue
+    izin: ijin
+    hektar: ha hektare
+    antre: antri
+    motor: mtor
+    urus: ngurus
     depan: dpn dpan ngarep payuneun
     belakang: blkg blakang blkng
     samping: smping gigir
@@ -172,8 +179,8 @@ NUMBER_WORDS: Final = _pairs(
 """Numbers in letters."""
 
 BEFORE_NUMBERS: Final = _set(
-    "rt rw kilometer nomor blok gang sd sdn mi smp smpn mts sma sman smk smkn lantai kelas usia umur tanggal jam pasal",
-    "ayat jalur zona ke dusun kode lorong gate blok tiang gardu gerbang tower rs tps pasar sektor unit",
+    "rt rw kilometer nomor blok gang sd sdn mi smp smpn mts sma sman smk smkn mtsn lantai kelas usia umur tanggal jam",
+    "pasal ayat jalur zona ke dusun kode lorong gate blok tiang gardu gerbang tower rs tps pasar sektor unit",
 )
 """A number behind one of these belongs to it: RT 5 RW 2 is not RT 2 RW 5."""
 
@@ -191,6 +198,15 @@ REPORTING: Final = _set(
     "telepon menelepon telpon chat tanya bertanya sampaikan menyampaikan disampaikan mention tweet email",
 )
 """How often somebody has done this says nothing of the matter: "sudah 3x lapor"."""
+
+RELATIVES: Final = {"bapak": "ayah", "ibu": "ibunda"}
+WHOSE: Final = _set("saya kami aku mertua kandung tiri angkat")
+"""*Ibu saya* is somebody's mother, and no form of address."""
+
+SCHOOLS: Final = {"sd": "sdn", "smp": "smpn", "sma": "sman", "smk": "smkn", "mts": "mtsn"}
+"""What a state school is called in short, with *negeri* behind the kind of school."""
+
+TENS: Final = {"belas": 10, "puluh": 10, "ratus": 100}
 
 RESPONSES: Final = _set("tanggapan respon respons jawaban balasan kabar konfirmasi ditanggapi direspon dijawab dibalas")
 """How long one of these has been missing says nothing of the matter either: "3 minggu belum ada tanggapan"."""
@@ -234,6 +250,10 @@ QUALIFIERS: Final = _set(
 )
 """Behind the name of a place one of these makes another place of it: Tanjung and Tanjung Baru."""
 
+DAYTIMES: Final = _set("pagi siang sore malam subuh")
+MEANT: Final = _set("bersama minta meminta bisa boleh harus mau benar umum penting kecil rakyat tempat banyak lama")
+"""Weightless words that say something where another one stands in their place."""
+
 NEGATIONS: Final = _set("tidak belum bukan jangan tanpa")
 AFFIRMATIONS: Final = _set("sudah telah selesai pernah")
 OUTCOMES: Final = _set("terima diperbaiki dibenahi ditangani ditinjau diselesaikan selesai diatasi ditertibkan")
@@ -249,7 +269,8 @@ WEIGHTLESS: Final = _set(
     "berapa kok sih deh dong nih ya yah iya lah kah pun tuh loh lho kan toh per bagi hal pihak secara sebagai",
     "seperti bahwa bukan jadi menjadi terus trus trs langsung malah justru bahkan padahal sekarang kini tadi",
     # who speaks and who is spoken to
-    "saya kami kita anda kamu mereka dia beliau pak bu mas mbak mba kang neng teh bang gan sis bro om tante min mimin",
+    "saya kami kita anda kamu mereka dia beliau pak bapak bu ibu mas mbak mba kang neng teh bang gan sis bro om",
+    "tante min mimin",
     "admin pemerintah pejabat dinas instansi terkait berwenang bupati walikota gubernur menteri presiden camat lurah",
     "kades bpk yth yang terhormat hormat tim lapor laporan melapor melaporkan pelapor aduan mengadu pengaduan",
     # greetings, courtesies, pleas

@@ -185,6 +185,7 @@ def _a_span(hours: str) -> str:
 
 _Plain = Annotated[str, _filled_with()]
 _OfReport = Annotated[str, _filled_with("tracking_id")]
+_OfNews = Annotated[str, _filled_with("tracking_id", optional=("date",))]
 _OfState = Annotated[str, _filled_with("tracking_id", "status", optional=("date",))]
 _HOUR = "([01][0-9]|2[0-3]):[0-5][0-9]"
 
@@ -211,9 +212,13 @@ class AnswerSettings(Section):
         description="The answer to STATUS in public for a report that is anonymous or secret.",
     )
     status_withheld_en: _OfReport = Field(default=wording.STATUS_WITHHELD_EN, description="The same in English.")
-    news_withheld: _OfReport = Field(
+    news_withheld: _OfNews = Field(
         default=wording.NEWS_WITHHELD,
-        description="What is posted in public instead of the core's words about a report that is anonymous or secret.",
+        description="What is posted in public instead of the core's words about a report that is anonymous or secret; "
+        "with {date}, as X takes the same words once only.",
+    )
+    question_withheld: _OfNews = Field(
+        default=wording.QUESTION_WITHHELD, description="The same where the core asks the citizen something."
     )
     unknown: _Plain = Field(
         default=wording.UNKNOWN, description="The answer to STATUS with a number that is no report of the sender's own."
@@ -224,6 +229,10 @@ class AnswerSettings(Section):
     )
     no_report_en: _Plain = Field(default=wording.NO_REPORT_EN, description="The same in English.")
     help: _Plain = Field(default=wording.HELP, description="The answer to BANTUAN.")
+    help_public: _Plain = Field(
+        default=wording.HELP_PUBLIC,
+        description="The same in public, on X; name the account and the hashtag of the channel here.",
+    )
     help_en: _Plain = Field(default=wording.HELP_EN, description="The answer to HELP in an English mail.")
     stopped: _Plain = Field(default=wording.STOPPED, description="The answer to STOP or BERHENTI.")
     stopped_en: _Plain = Field(default=wording.STOPPED_EN, description="The same in English.")

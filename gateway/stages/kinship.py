@@ -1,9 +1,8 @@
 """Finds what a new report repeats or resembles: among its reporter's own reports, and among those of everybody else."""
 
 import asyncio
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
@@ -12,11 +11,11 @@ from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.clock import Clock
-from gateway.dedup.compare import same_matter
-from gateway.dedup.index import FEWEST_SHARED, SketchIndex
-from gateway.dedup.normalise import VERSION, Matter, normalise, restored
-from gateway.dedup.sketch import Sketch, sketch
-from gateway.identifiers import reporter_key
+from gateway.dedup.compare import numbered_apart, same_matter
+from gateway.dedup.index import SketchIndex, StoredKeys
+from gateway.dedup.normalise import VERSION, Matter, normalise, numbers_in, restored
+from gateway.dedup.sketch import Sketch, sketches
+from gateway.identifiers import reporter_key, uuid7
 from gateway.parsing import Parsed
 from gateway.store import Store
 from gateway.store import matters as matter_rows
@@ -28,11 +27,19 @@ MOST_OWN: Final = 10
 MOST_OTHERS: Final = 8
 """Reports of others that it is compared with, those that share most keys."""
 
+MOST_MISSED: Final = 4
+"""Of those how many may prove to be about something else before the rest, which share less, is not looked at."""
+
 MOST_SIMILAR: Final = 5
 """Ids in ``similar_to`` at most: each of them names others."""
 
+_AT_ONCE: Final = 25
+"""Texts that are looked at before others have their turn on the event loop."""
+
 _ROWS_AT_ONCE: Final = 5000
-_LOADED_AT_ONCE: Final = 50_000
+_IN_FLIGHT: Final = 10_000
+"""Numbers that transactions under way may hold below the newest one: far more than all gateways' batches."""
+
 _HOLE_SECONDS: Final = 120.0
 """How long a number that was passed over may still appear: twice the longest transaction."""
 
@@ -60,26 +67,33 @@ class Kin:
     similar: tuple[str, ...] = ()
 
 
-@dataclass(slots=True)
 class _Batch:
-    """What the batch in hand adds: its own members repeat and resemble each other too."""
+    """What the transaction in hand adds: its own members repeat and resemble each other too."""
 
-    by_reporter: dict[str, list[NewMatter]] = field(default_factory=dict)
-    by_key: dict[int, list[NewMatter]] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.by_reporter: dict[str, list[NewMatter]] = {}
+        self._members: list[NewMatter] = []
+        self._repeats: set[str] = set()
+        self._index = SketchIndex()
 
-    def add(self, new: NewMatter, keys: Sketch) -> None:
-        self.by_reporter.setdefault(new.reporter, []).append(new)
-        for key in keys.kept.tolist():
-            self.by_key.setdefault(key, []).append(new)
+    def find(self, new: Sequence[NewMatter], keys: Sequence[Sketch]) -> list[list[NewMatter]]:
+        """Takes reports in, and finds for each which ones before it share keys with it."""
+        numbers = list(range(len(self._members), len(self._members) + len(new)))
+        self._members += new
+        self._index.add(numbers, [each.kept for each in keys])
+        found = self._index.find([each.wanted for each in keys], MOST_OTHERS, numbers)
+        return [[self._members[number] for number in some] for some in found]
 
-    def sharing(self, keys: Sketch) -> list[NewMatter]:
-        shared: Counter[str] = Counter()
-        by_id: dict[str, NewMatter] = {}
-        for key in keys.wanted.tolist():
-            for new in self.by_key.get(key, ())[-MOST_OTHERS:]:
-                shared[new.report_id] += 1
-                by_id[new.report_id] = new
-        return [by_id[report_id] for report_id, count in shared.most_common(MOST_OTHERS) if count >= FEWEST_SHARED]
+    def settle(self, new: NewMatter, *, repeats: bool) -> None:
+        """What a report has become: one that repeats another is not repeated or resembled itself."""
+        if repeats:
+            self._repeats.add(new.report_id)
+        else:
+            self.by_reporter.setdefault(new.reporter, []).append(new)
+
+    def stands(self, new: NewMatter) -> bool:
+        """Whether a member is no repeat."""
+        return new.report_id not in self._repeats
 
 
 class Kinship:
@@ -111,11 +125,26 @@ class Kinship:
                 await asyncio.to_thread(self.index.merge, oldest)
 
     def _load(self, connection: Connection) -> int:
-        last = 0
-        for numbers, keys in matter_rows.all_sketches(connection, _LOADED_AT_ONCE):
-            self.index.load(numbers, [np.frombuffer(each, np.uint32) for each in keys])
-            last = numbers[-1]
+        """Reads everything; numbers that are missing among the newest may belong to a transaction under way."""
+        newest = np.empty(0, np.uint64)
+
+        def noted() -> Iterator[StoredKeys]:
+            nonlocal newest
+            for piece in matter_rows.all_sketches(connection):
+                newest = np.sort(np.concatenate([newest, piece.numbers]))[-_IN_FLIGHT:]
+                yield piece
+
+        self.index.load(noted())
+        numbers = {int(number) for number in newest}
+        last = max(numbers, default=0)
+        now = self._clock.monotonic()
+        self._holes = {hole: now for hole in range(max(1, last - _IN_FLIGHT), last) if hole not in numbers}
         return last
+
+    async def find(self, keys: Sequence[Sketch]) -> list[list[int]]:
+        """The numbers of the matters that share keys with each of some texts."""
+        async with self._changing:
+            return self.index.find([each.wanted for each in keys], MOST_OTHERS)
 
     async def read_on(self, connection: AsyncConnection) -> None:
         """Takes in what was committed since the last time, by whichever gateway."""
@@ -139,7 +168,8 @@ class Kinship:
         read_to = self._read_to or 0
         newest = max(numbers, default=read_to)
         if newest > read_to:
-            self._holes |= {number: now for number in range(read_to + 1, newest) if number not in numbers}
+            skipped = range(max(read_to + 1, newest - _IN_FLIGHT), newest)
+            self._holes |= {number: now for number in skipped if number not in numbers}
             self._read_to = newest
 
 
@@ -168,15 +198,18 @@ class KinSearch:
             await self._kinship.read_on(connection)
             self._has_read = True
         own = await self._own(connection, new)
-        keys = [sketch(each.matter) for each in new]
+        keys = sketches([each.matter for each in new])
         others = await self._others(connection, keys)
         found: list[Kin] = []
         kept: list[MatterRow] = []
-        for each, its_keys, theirs in zip(new, keys, others, strict=True):
-            kin = self._kin(each, its_keys, own.get(each.reporter, []), theirs)
+        beside = self._batch.find(new, keys)
+        for number, (each, its_keys, theirs, fellows) in enumerate(zip(new, keys, others, beside, strict=True), 1):
+            if number % _AT_ONCE == 0:
+                await asyncio.sleep(0)  # comparing takes time, and channels have to be read meanwhile
+            kin = self._kin(each, own.get(each.reporter, []), [*theirs, *filter(self._batch.stands, fellows)])
             found.append(kin)
+            self._batch.settle(each, repeats=kin.original is not None)
             if kin.original is None:
-                self._batch.add(each, its_keys)
                 kept.append(_row(each, its_keys))
         if kept:
             await matter_rows.add(connection, kept)
@@ -188,32 +221,62 @@ class KinSearch:
         rows = await matter_rows.of_reporters(connection, {each.reporter for each in new}, since, MOST_OWN)
         return {reporter: [_restored(row) for row in own] for reporter, own in rows.items()}
 
-    async def _others(self, connection: AsyncConnection, keys: Sequence[Sketch]) -> list[list[NewMatter]]:
+    async def _others(self, connection: AsyncConnection, keys: Sequence[Sketch]) -> list[list[MatterRow]]:
         """What shares keys with each of them."""
-        numbers = self._kinship.index.find([each.wanted for each in keys], MOST_OTHERS)
+        numbers = await self._kinship.find(keys)
         wanted = {number for some in numbers for number in some}
-        rows = await matter_rows.numbered(connection, wanted) if wanted else {}
-        known = {number: _restored(row) for number, row in rows.items()}
+        known = await matter_rows.numbered(connection, wanted) if wanted else {}
         return [[known[number] for number in some if number in known] for some in numbers]
 
-    def _kin(self, new: NewMatter, keys: Sketch, own: Sequence[NewMatter], others: Sequence[NewMatter]) -> Kin:
-        own = sorted({*own, *(each for each in others if each.reporter == new.reporter)}, key=_age)
+    def _kin(self, new: NewMatter, own: Sequence[NewMatter], others: Sequence[MatterRow | NewMatter]) -> Kin:
+        """What one report repeats or resembles.
+
+        Args:
+            new: The report.
+            own: The newest of the same reporter.
+            others: What shares keys with it, by whomever.
+        """
+        near = [each for each in others if not _apart(new, each)]
+        own = sorted({*own, *(_restored(each) for each in near if each.reporter == new.reporter)}, key=_age)
         for earlier in (*own, *self._batch.by_reporter.get(new.reporter, ())):
             if self._same(earlier, new):
                 return Kin(earlier.report_id)
-        similar = {
-            each.report_id
-            for each in (*others, *self._batch.sharing(keys))
-            if each.reporter != new.reporter and self._same(each, new)
-        }
+        similar: list[str] = []
+        missed = 0
+        for each in near:
+            if each.reporter == new.reporter:
+                continue
+            if self._same(_restored(each), new):
+                similar.append(each.report_id)
+            else:
+                missed += 1
+            if missed == MOST_MISSED:
+                break
         return Kin(None, tuple(sorted(similar)[-MOST_SIMILAR:]))
 
     def _same(self, earlier: NewMatter, new: NewMatter) -> bool:
         return new.at - earlier.at <= self._kinship.window and same_matter(earlier.matter, new.matter)
 
 
+def _apart(new: NewMatter, other: MatterRow | NewMatter) -> bool:
+    """Whether numbers alone tell two matters apart: of thousands on one template nothing more has to be looked at."""
+    if isinstance(other, NewMatter):
+        return False
+    return numbered_apart(numbers_in(other.words), new.matter.numbers, other.length, new.matter.length)
+
+
 def _age(known: NewMatter) -> tuple[int, str]:
     return known.at, known.report_id
+
+
+async def new_matters(said: Iterable[tuple[Parsed, int]]) -> list[NewMatter]:
+    """What messages are about that were received at a moment in milliseconds; each gets the id of a new report."""
+    new: list[NewMatter] = []
+    for number, (parsed, at) in enumerate(said, 1):
+        new.append(new_matter(uuid7(), parsed, at))
+        if number % _AT_ONCE == 0:
+            await asyncio.sleep(0)
+    return new
 
 
 def new_matter(report_id: str, parsed: Parsed, at: int) -> NewMatter:
@@ -225,8 +288,13 @@ def new_matter(report_id: str, parsed: Parsed, at: int) -> NewMatter:
 
 def matter_row(report_id: str, parsed: Parsed, at: int) -> MatterRow:
     """The row that keeps what the first message of a report is about."""
-    new = new_matter(report_id, parsed, at)
-    return _row(new, sketch(new.matter))
+    (row,) = matter_rows_of([new_matter(report_id, parsed, at)])
+    return row
+
+
+def matter_rows_of(new: Sequence[NewMatter]) -> list[MatterRow]:
+    """The rows that keep what new originals are about."""
+    return [_row(each, keys) for each, keys in zip(new, sketches([each.matter for each in new]), strict=True)]
 
 
 def _row(new: NewMatter, keys: Sketch) -> MatterRow:
@@ -243,5 +311,7 @@ def _row(new: NewMatter, keys: Sketch) -> MatterRow:
     )
 
 
-def _restored(row: MatterRow) -> NewMatter:
+def _restored(row: MatterRow | NewMatter) -> NewMatter:
+    if isinstance(row, NewMatter):
+        return row
     return NewMatter(row.report_id, row.reporter, row.at, restored(row.words, row.keyword, row.length))

@@ -12,7 +12,7 @@ from gateway.decisions import verdict
 from gateway.identifiers import uuid7
 from gateway.model import EventKind, Report
 from gateway.stages.converse import Conversation, ReceiptWanted
-from gateway.stages.kinship import Kin, KinSearch, Kinship, new_matter
+from gateway.stages.kinship import Kin, KinSearch, Kinship, new_matters
 from gateway.stages.ready import Ready, note_versions, settle
 from gateway.stages.writes import Writes, fresh_tracking_ids
 from gateway.store import reports as report_rows
@@ -41,9 +41,9 @@ class OwnMerits:
         """Decides messages on their own merits, and those that repeat what others of them say after these."""
         verdicts = [verdict(item.parsed, accepted=item.message.accepted) for item in items]
         reports = [item for item, decision in zip(items, verdicts, strict=True) if decision == "report"]
-        new = [(item, new_matter(uuid7(), item.parsed, item.message.received_at)) for item in reports]
-        found = await self._search.find(connection, [matter for _item, matter in new])
-        kin = {id(item): (matter.report_id, its) for (item, matter), its in zip(new, found, strict=True)}
+        new = await new_matters((item.parsed, item.message.received_at) for item in reports)
+        found = await self._search.find(connection, new)
+        kin = {id(item): (matter.report_id, its) for item, matter, its in zip(reports, new, found, strict=True)}
         fresh = sum(its.original is None for its in found) + verdicts.count("update")
         tracking_ids = await fresh_tracking_ids(connection, fresh) if fresh else []
         repeats: list[tuple[Ready, str, str]] = []

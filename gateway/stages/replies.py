@@ -221,7 +221,7 @@ class ReplyStage:
             withheld = answered_in_public(answered.reporter) and report.visibility != "public"
             decided.outcomes[tag] = "withheld" if withheld else "queued"
             if withheld:
-                reply = replace(reply, text=self._settings.answers.news_withheld.format(tracking_id=report.tracking_id))  # noqa: PLW2901
+                reply = replace(reply, text=self._neutral(reply, report, now))  # noqa: PLW2901
             to_send.append((reply, report, answered))
         names = await ways.messages(answered for _, _, answered in to_send)
         decided.answers += [
@@ -238,6 +238,13 @@ class ReplyStage:
             )
             for reply, report, answered in to_send
         ]
+
+    def _neutral(self, reply: Reply, report: Report, now: datetime) -> str:
+        """What is said in public of a report that is not. With the time, as X posts the same words no second time."""
+        answers = self._settings.answers
+        template = answers.question_withheld if reply.kind == "question" else answers.news_withheld
+        at = now.astimezone(zone_of(answers.timezone))
+        return template.format(tracking_id=report.tracking_id, date=f"{at:%d-%m-%Y} pukul {at:%H.%M}")
 
     def _not_before(self, now: datetime) -> int | None:
         """When an answer that nobody has just asked for may go out, in milliseconds; None for at once."""

@@ -2,10 +2,13 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Final
 
+import numpy as np
 from sqlalchemy import Connection, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from gateway.dedup.index import StoredKeys
 from gateway.store.tables import matters, reports
 
 
@@ -24,6 +27,16 @@ class MatterRow:
     number: int = 0
     """Given by the database."""
 
+
+_ROWS_LOADED: Final = 20_000
+_JOIN_SQLITE: Final = """
+    SELECT group_concat(number), group_concat(length(sketch)), group_concat(hex(sketch), '')
+    FROM matters WHERE number BETWEEN ? AND ?
+"""
+_JOIN_POSTGRESQL: Final = """
+    SELECT string_agg(int8send(number), ''), string_agg(int4send(length(sketch)), ''), string_agg(sketch, '')
+    FROM matters WHERE number BETWEEN %s AND %s
+"""
 
 _COLUMNS = (
     matters.c.report_id,
@@ -107,12 +120,38 @@ async def oldest_number(connection: AsyncConnection) -> int:
     return (await connection.execute(select(func.min(matters.c.number)))).scalar_one() or 0
 
 
-def all_sketches(connection: Connection, at_once: int) -> Iterator[tuple[list[int], list[bytes]]]:
-    """Every number and its keys, so many at once; for a thread."""
-    query = select(matters.c.number, matters.c.sketch).order_by(matters.c.number)
-    rows = connection.execution_options(yield_per=at_once).execute(query)
-    for some in rows.partitions(at_once):
-        yield [row[0] for row in some], [row[1] for row in some]
+def all_sketches(connection: Connection) -> Iterator[StoredKeys]:
+    """Every number and its keys, some at once; for a thread.
+
+    The database joins the rows: a million of them one by one would keep the event loop from running.
+    """
+    driver: Any = connection.connection.driver_connection
+    cursor = driver.cursor() if connection.dialect.name == "sqlite" else driver.cursor(binary=True)
+    read = _joined_by_sqlite if connection.dialect.name == "sqlite" else _joined_by_postgresql
+    cursor.execute("SELECT min(number), max(number) FROM matters")
+    first, last = cursor.fetchone()
+    for begin in range(first or 0, (last or -1) + 1, _ROWS_LOADED):
+        if (piece := read(cursor, begin, begin + _ROWS_LOADED - 1)) is not None:
+            yield piece
+    cursor.close()
+
+
+def _joined_by_sqlite(cursor: Any, first: int, last: int) -> StoredKeys | None:  # noqa: ANN401 - the driver's own
+    numbers, sizes, keys = cursor.execute(_JOIN_SQLITE, (first, last)).fetchone()
+    if numbers is None:
+        return None
+    return StoredKeys(
+        np.fromstring(numbers, np.uint64, sep=","), np.fromstring(sizes, np.intp, sep=","), bytes.fromhex(keys)
+    )
+
+
+def _joined_by_postgresql(cursor: Any, first: int, last: int) -> StoredKeys | None:  # noqa: ANN401 - the driver's own
+    numbers, sizes, keys = cursor.execute(_JOIN_POSTGRESQL, (first, last)).fetchone()
+    if numbers is None:
+        return None
+    return StoredKeys(
+        np.frombuffer(numbers, ">i8").astype(np.uint64), np.frombuffer(sizes, ">i4").astype(np.intp), keys
+    )
 
 
 async def expire(connection: AsyncConnection, before: int, limit: int) -> int:

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from email.utils import format_datetime
@@ -42,9 +42,14 @@ from tests.simulators.modem import Modem
 
 OURS: Final = "lapor@example.go.id"
 TALKATIVE: Final = AnswerSettings(
-    status="Laporan #{tracking_id}: {status}.", quiet_hours="", flood_messages=100, per_reporter_per_day=100
+    status="Laporan #{tracking_id}: {status}.",
+    news_withheld="Ada perkembangan atas #{tracking_id}.",
+    question_withheld="Ada pertanyaan tentang #{tracking_id}.",
+    quiet_hours="",
+    flood_messages=100,
+    per_reporter_per_day=100,
 )
-"""Whole conversations within seconds, at any hour, on any day."""
+"""Whole conversations within seconds, at any hour; and no text holds a date, which could change meanwhile."""
 
 _EXPIRED: Final = 0x46
 """What a delivery report says when the network has given up (3GPP TS 23.040, 9.2.3.15)."""
@@ -99,11 +104,14 @@ class SmsLine(Line):
 
     def __init__(self, modem: Modem) -> None:
         self.modem = modem
+        self._sent_at = datetime(2026, 11, 1, 8, tzinfo=UTC)
         table = {"type": "sms", "device": modem.path, "number": "1708", "timeout": 20, "poll_seconds": 0.5}
         self.section = ChannelSection("sms-1708", channel_plugins()["sms"], SmsSettings.model_validate(table))
 
     async def write(self, citizen: str, text: str) -> None:
-        self.modem.deliver(citizen, text)
+        # The same words within one second are one SMS to the gateway: nobody types as fast.
+        self._sent_at += timedelta(seconds=1)
+        self.modem.deliver(citizen, text, sent_at=self._sent_at)
 
     async def answer(self, citizen: str, text: str) -> None:
         await self.write(citizen, text)
@@ -310,9 +318,8 @@ class Core:
 class Talk:
     """A running gateway with one channel."""
 
-    def __init__(self, line: Line, core: Core, gateway: Gateway) -> None:
+    def __init__(self, line: Line, gateway: Gateway) -> None:
         self.line = line
-        self.core = core
         self.gateway = gateway
 
     async def says(self, citizen: str, text: str) -> str:
@@ -364,6 +371,14 @@ class Talk:
             return list((await connection.execute(select(column).order_by(column.table.c.id))).scalars())
 
 
+class Conversation(Talk):
+    """The same with the core behind it."""
+
+    def __init__(self, line: Line, gateway: Gateway, core: Core) -> None:
+        super().__init__(line, gateway)
+        self.core = core
+
+
 def talk_settings(url: str, node: RabbitMQ, line: Line, folder: Path, told: AnswerSettings) -> Settings:
     """Settings with the real queue and one channel."""
     settings = settings_for(url, queue=node.url, channels=[line.section], files=str(folder / "files"))
@@ -373,13 +388,13 @@ def talk_settings(url: str, node: RabbitMQ, line: Line, folder: Path, told: Answ
 @asynccontextmanager
 async def talking(
     url: str, node: RabbitMQ, kind: str, folder: Path, told: AnswerSettings = TALKATIVE
-) -> AsyncIterator[Talk]:
+) -> AsyncIterator[Conversation]:
     """A gateway on a database, with one channel that is up, and the core behind it."""
     async with line_of(kind, folder) as line, Core(node) as core:
         gateway = Gateway(talk_settings(url, node, line, folder, told))
         await gateway.start()
         try:
             await eventually(line.is_ready, "the channel to listen")
-            yield Talk(line, core, gateway)
+            yield Conversation(line, gateway, core)
         finally:
             await gateway.stop()

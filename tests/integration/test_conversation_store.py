@@ -303,7 +303,7 @@ async def test_an_english_mail_is_answered_in_english(house: House) -> None:
     reporter = Reporter(address="warga@example.org", kind="email", language="en")
     parsed = Parsed(reporter=reporter, text="HELP", sent_at=None)
     assert (await house.command(parsed))[0][0].startswith("Write your report")
-    assert (await house.command(said("HELP")))[0][0].startswith("Tulis laporan")
+    assert (await house.command(said("HELP")))[0][0].startswith("Kirim laporan")
 
 
 # What is counted.

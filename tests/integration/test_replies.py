@@ -22,7 +22,7 @@ from gateway.ports import ChannelPlugin
 from gateway.publishers import replies as queue_module
 from gateway.publishers.topology import REPLIES_EXCHANGE, REPLIES_QUEUE
 from gateway.settings.model import AnswerSettings, ChannelSection, Settings
-from gateway.settings.wording import NEWS_WITHHELD
+from gateway.settings.wording import NEWS_WITHHELD, QUESTION_WITHHELD
 from gateway.stages import undeliverable
 from gateway.stages.answer import AnswerStage
 from gateway.stages.loop import Backoff
@@ -505,19 +505,26 @@ async def change_report(kernel: Kernel, report: Report, **fields: Any) -> Report
     return changed
 
 
-@pytest.mark.parametrize("visibility", ["secret", "anonymous"])
+@pytest.mark.parametrize(
+    ("visibility", "kind", "words"),
+    [
+        ("secret", "progress", NEWS_WITHHELD),
+        ("anonymous", "closed", NEWS_WITHHELD),
+        ("secret", "question", QUESTION_WITHHELD),
+    ],
+)
 async def test_a_reply_about_a_report_that_is_not_public_says_nothing_on_x(
-    kernel: Kernel, core: Core, visibility: str
+    kernel: Kernel, core: Core, visibility: str, kind: str, words: str
 ) -> None:
-    """Replies on X are public posts: the tracking ID alone is named."""
+    """Replies on X are public posts: the tracking ID and the time alone are named."""
     await serve_elsewhere(kernel, "x-1", "twitter")
     await reported(kernel, "other")
     report = await reported(kernel, "17", channel="x-1")
     await change_report(kernel, report, visibility=visibility, reporter=Reporter(address="17", kind="x"))
-    await core.reply(reply_to(report, kind="question"))
+    await core.reply(reply_to(report, kind=kind))
     await until_read(kernel, core)
     (answer,) = await passed_on(kernel)
-    assert answer.text == NEWS_WITHHELD.format(tracking_id=report.tracking_id)
+    assert answer.text == words.format(tracking_id=report.tracking_id, date="01-11-2026 pukul 15.00")
     assert answer.channel == "x-1"
     assert counted(kernel) == {"withheld": 1}
 

@@ -119,6 +119,10 @@ class GatewayProcess:
             self.kill()
             return 137
 
+    def exit_code(self) -> int | None:
+        """How it ended by itself; None while it runs."""
+        return self._running().poll()
+
     def close(self) -> None:
         """Ends it if it still runs."""
         if self._process is not None and self._process.poll() is None:
@@ -159,6 +163,13 @@ class GatewayProcess:
         """Whether everything it took in is decided and on the queue."""
         undecided = [self.count_in_state(state) for state in ("received", "assembling")]
         return undecided == [0, 0] and self.metric("lapor_outbox_pending") == 0
+
+    def memory_mb(self) -> tuple[float, float]:
+        """The memory that it holds now, and the most that it has held."""
+        lines = Path(f"/proc/{self._running().pid}/status").read_text().splitlines()
+        found = dict(line.split(":", 1) for line in lines)
+        now, peak = (float(found[name].split()[0]) / 1024 for name in ("VmRSS", "VmHWM"))
+        return now, peak
 
     def child(self) -> int | None:
         """The pid of the modem's child process, if there is one now."""

@@ -20,8 +20,9 @@ from gateway.identifiers import Uuid7Factory, luhn_digit
 from gateway.model import encode, event_for, routing_key
 from gateway.parsing import Profile
 from gateway.plugins import parsers
-from gateway.stages.kinship import matter_row
+from gateway.stages.kinship import matter_rows_of, new_matter
 from gateway.stages.ready import Ready
+from gateway.store.matters import MatterRow
 from gateway.store.messages import StoredMessage
 from tests.soak.window_texts import invented, record
 
@@ -91,23 +92,25 @@ def _made(chunk: tuple[int, int, float, float]) -> Rows:
     rows: Rows = {table: [] for table in _COLUMNS}
     at = int(begin)
     new_id = Uuid7Factory(lambda: at)
-    for number in range(first, first + count):
-        at = int(begin + (number - first) * step)
+    items: list[Ready] = []
+    for number in range(count):
+        at = int(begin + number * step)
         raw = record(invented(random), f"window-{random.getrandbits(128):032x}")
         order_key = f"{random.getrandbits(128):032x}"
         message = StoredMessage(new_id(), CHANNEL, TYPE, raw.external_id, order_key, raw.raw, at)
-        item = Ready(message, parse([raw.raw], Profile()))
-        for table, row in _rows_of(item, number, new_id).items():
+        items.append(Ready(message, parse([raw.raw], Profile())))
+    about = [new_matter(new_id(), item.parsed, item.message.received_at) for item in items]
+    for number, (item, matter) in enumerate(zip(items, matter_rows_of(about), strict=True), first):
+        for table, row in _rows_of(item, number, new_id, matter).items():
             rows[table].append(row)
     return rows
 
 
-def _rows_of(item: Ready, number: int, new_id: Callable[[], str]) -> dict[str, Row]:
+def _rows_of(item: Ready, number: int, new_id: Callable[[], str], matter: MatterRow) -> dict[str, Row]:
     """What a report leaves behind once it is published and its reporter has heard of it."""
     message, at = item.message, item.message.received_at
     body = str(_FIRST_TRACKING_ID + number * _STRIDE % _TRACKING_IDS)
-    report = item.report(new_id(), body + luhn_digit(body))
-    matter = matter_row(report.id, item.parsed, at)
+    report = item.report(matter.report_id, body + luhn_digit(body))
     event = event_for(report, "received", event_id=new_id(), sequence=1, time=from_milliseconds(at))
     text = f"Laporan Anda diterima dengan tracking ID {report.tracking_id}. Terima kasih."
     return {
