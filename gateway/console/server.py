@@ -13,7 +13,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from gateway.application import Gateway
 from gateway.clock import to_milliseconds
 from gateway.console.ledger import ledger_of, message_json
-from gateway.console.snapshot import rfc3339, take_snapshot
+from gateway.console.snapshot import is_ready, rfc3339, take_snapshot
 from gateway.errors import GatewayError, SettingsError, StoreUnavailable
 from gateway.store import messages
 
@@ -89,8 +89,8 @@ class Console:
         return web.Response(text=html, content_type="text/html")
 
     async def _readyz(self, _request: web.Request) -> web.Response:
-        snapshot = await take_snapshot(self._gateway)
-        return web.json_response({"ready": snapshot.ready}, status=200 if snapshot.ready else 503)
+        ready = await is_ready(self._gateway)
+        return web.json_response({"ready": ready}, status=200 if ready else 503)
 
     async def _metrics(self, _request: web.Request) -> web.Response:
         await take_snapshot(self._gateway)

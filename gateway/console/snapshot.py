@@ -15,6 +15,9 @@ GAPS_SHOWN: Final = 100
 """Gaps on the page and in the API, the newest of all channels."""
 
 
+_NEEDED: Final = ("custody", "process")
+
+
 @dataclass(frozen=True, slots=True)
 class Component:
     """One part of the gateway and how it is."""
@@ -41,7 +44,15 @@ class Snapshot:
     @property
     def ready(self) -> bool:
         """Whether messages are taken in: the store and the stages behind it work."""
-        return all(component.state == "up" for component in self.components if component.name in ("custody", "process"))
+        return all(component.state == "up" for component in self.components if component.name in _NEEDED)
+
+
+async def is_ready(gateway: Gateway) -> bool:
+    """Whether messages are taken in. Probes ask often, so this reads next to nothing. Raises StoreUnavailable."""
+    async with gateway.store.read() as connection:
+        await channel_states.load(connection)
+    conditions = gateway.board.conditions
+    return all(conditions[name].state == "up" for name in _NEEDED if name in conditions)
 
 
 async def take_snapshot(gateway: Gateway) -> Snapshot:

@@ -8,14 +8,18 @@ end that an SMS lost. One unexplained number, ID or name on either side makes tw
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Final
 
 from gateway.dedup.contradiction import contradict, replaces_something
-from gateway.dedup.normalise import OWNED, Matter, bound, pieces_of, usual
+from gateway.dedup.normalise import OFTEN, OWNED, Matter, bound, pieces_of, usual
 from gateway.dedup.typos import Shape, is_same_name, shape, twin
 from gateway.dedup.words import (
     ABBREVIATIONS,
+    AMOUNTS,
+    BEFORE_NUMBERS,
+    BEHIND_NUMBERS,
+    MONTHS,
     NAMES_FOLLOW,
     NUMBER_WORDS,
     QUALIFIERS,
@@ -41,6 +45,17 @@ _MOST_MISTYPED_PART: Final = 0.35
 
 _HAS_MEANING: Final = WEIGHTLESS | ABBREVIATIONS.keys() | NUMBER_WORDS.keys()
 """What may stand before something else without being a word of the other text itself."""
+
+_MEANS_MORE: Final = (
+    frozenset(chain(*ABBREVIATIONS.values(), *NUMBER_WORDS.values(), AMOUNTS))
+    | OFTEN
+    | (BEFORE_NUMBERS | BEHIND_NUMBERS)
+)
+"""Words that other words stand for, and those that a number may swallow."""
+
+_MONTHS: Final = tuple(map(shape, MONTHS))
+_SHORTEST_STRANGER: Final = 5
+_STRANGERS_TRIED: Final = 2
 
 _LONGEST_GLUED: Final = 40
 _SHORTEST_GLUED: Final = 4
@@ -69,7 +84,8 @@ def same_matter(one: Matter, other: Matter) -> bool:
         return bool(one.words) and one.words == other.words
     if one.content == other.content:
         return not contradict(one.words, other.words)
-    if not _is_worth_a_look(one.content, other.content):
+    hopeless = not _is_worth_a_look(one.content, other.content)
+    if hopeless or (_has_a_stranger(one, other) and _has_a_stranger(other, one)):
         return False
     right = _respelled(other.words, other.pieces, one.pieces)
     left = _respelled(one.words, one.pieces, pieces_of(right))
@@ -109,6 +125,31 @@ def _lacks(there: frozenset[str], wanted: frozenset[str], length: int) -> bool:
         else:
             return True
     return False
+
+
+def _has_a_stranger(one: Matter, other: Matter) -> bool:
+    """Whether a text has a telling word that nothing in the other one explains: a look that spares most of the work.
+
+    It sees less than what follows, never more: a word that may be tied to a number or stand for another is left to it.
+    """
+    unknown = [word for word in one.content if word not in other.pieces and len(word) >= _SHORTEST_STRANGER]
+    if not unknown:
+        return False
+    theirs = [shape(word) for word in other.pieces - one.pieces if word.isalpha()]
+    unknown.sort(key=len, reverse=True)
+    return any(_is_a_stranger(word, one, other, theirs) for word in unknown[:_STRANGERS_TRIED])
+
+
+def _is_a_stranger(word: str, one: Matter, other: Matter, theirs: Sequence[Shape]) -> bool:
+    if not word.isalpha() or word in _MEANS_MORE or word in other.text or word in one.keyword.lower():
+        return False
+    if one.length >= CUT:  # then it may be the beginning of a word, where the text was cut
+        text = f" {one.text} "
+        if text.count(f" {word}") != text.count(f" {word} "):
+            return False
+    if twin(word, theirs) is not None or twin(word, _MONTHS) is not None:
+        return False
+    return _unglued(word, other.pieces) is None
 
 
 def _leads_elsewhere(one: Matter, other: Matter) -> bool:

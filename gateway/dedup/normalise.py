@@ -236,7 +236,7 @@ def bound(words: Sequence[str]) -> list[str]:
     """Numbers tied to what they number or count, without how often somebody has reported the matter."""
     words = _named(words)
     tied = list(words) if _ANY_DIGIT.search(" ".join(words)) is None else _tied(words)
-    said = [place for place, word in enumerate(tied) if word in _OFTEN or not word.isalpha()]
+    said = [place for place, word in enumerate(tied) if word in OFTEN or not word.isalpha()]
     gone = {place for place in said if _is_about_reporting(tied, place)}
     return [word for place, word in enumerate(tied) if place not in gone] if gone else tied
 
@@ -293,8 +293,8 @@ def _month(word: str) -> str:
 
 
 _YEAR: Final = re.compile("20[0-9]{2}")
-_OFTEN: Final = frozenset({"berkali", "berulang", "kedua", "ketiga", "keempat", "kesekian", "pertama"})
-_TIMES: Final = re.compile(rf"[0-9]{{1,2}}kali|ke[0-9]{{1,2}}|{'|'.join(sorted(_OFTEN))}")
+OFTEN: Final = frozenset({"berkali", "berulang", "kedua", "ketiga", "keempat", "kesekian", "pertama"})
+_TIMES: Final = re.compile(rf"[0-9]{{1,2}}kali|ke[0-9]{{1,2}}|{'|'.join(sorted(OFTEN))}")
 _DURATION: Final = re.compile(r"[0-9]{1,2}(?:jam|hari|minggu|bulan|tahun)")
 _AROUND: Final = 4
 

@@ -231,7 +231,7 @@ class AnswerSettings(Section):
     help: _Plain = Field(default=wording.HELP, description="The answer to BANTUAN.")
     help_public: _Plain = Field(
         default=wording.HELP_PUBLIC,
-        description="The same in public, on X; name the account and the hashtag of the channel here.",
+        description="The same in public, on X: which hashtag a report needs.",
     )
     help_en: _Plain = Field(default=wording.HELP_EN, description="The answer to HELP in an English mail.")
     stopped: _Plain = Field(default=wording.STOPPED, description="The answer to STOP or BERHENTI.")

@@ -47,10 +47,10 @@ HELP_EN: Final = (
     "STOP to end notifications, START to get them again."
 )
 HELP_PUBLIC: Final = (
-    "Kirim laporan dengan #LAPOR dan @LAPOR1708. Balas STATUS dan Tracking ID untuk memantaunya, "
-    "STOP atau MULAI untuk menghentikan atau menerima pemberitahuan."
+    "Kirim laporan dengan tagar LAPOR dan sebut akun ini. Balas STATUS dan Tracking ID untuk memantau, "
+    "STOP atau MULAI untuk menolak atau menerima pemberitahuan."
 )
-"""On X nothing is a report without both."""
+"""On X nothing is a report without both; written as they are, the stream would bring us our own post."""
 STOPPED: Final = (
     "Anda tidak akan menerima pemberitahuan lagi. Laporan Anda tetap kami teruskan. "
     "Balas MULAI untuk menerima pemberitahuan lagi."

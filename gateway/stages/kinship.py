@@ -27,7 +27,7 @@ MOST_OWN: Final = 10
 MOST_OTHERS: Final = 8
 """Reports of others that it is compared with, those that share most keys."""
 
-MOST_MISSED: Final = 4
+MOST_MISSED: Final = 3
 """Of those how many may prove to be about something else before the rest, which share less, is not looked at."""
 
 MOST_SIMILAR: Final = 5
