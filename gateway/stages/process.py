@@ -14,6 +14,7 @@ from gateway.stages.decide import BatchDecision, Understood
 from gateway.stages.handover import Handover
 from gateway.stages.kinship import Kinship
 from gateway.stages.loop import frames
+from gateway.stages.renewal import renew_matters
 from gateway.stages.understand import Understanding, Unparsable
 from gateway.stages.writes import Writes
 from gateway.store import Store
@@ -63,6 +64,7 @@ class ProcessStage:
         self._first_batch = True
         self._alone: str | None = None
         self._broken_groups: dict[str, str] = {}
+        self._renewed = False
         self._kinship = Kinship(timedelta(days=settings.dedup.window_days), clock)
 
     async def step(self) -> None:
@@ -126,7 +128,7 @@ class ProcessStage:
     async def _write(self, understood: Sequence[Understood]) -> None:
         batch = [message for message, _parsed in understood]
         await self._keep_files(understood)
-        await self._kinship.prepare(self._store)
+        await self._prepare()
         writes = Writes(self._clock.now())
         with self._metrics.commit_seconds.labels("process").time():
             async with self._store.write() as connection:
@@ -134,6 +136,13 @@ class ProcessStage:
                 await self._decision(writes).decide(connection, [pair for pair in understood if pair[0].id in claimed])
                 await writes.flush(connection)
         self._hand_on(writes)
+
+    async def _prepare(self) -> None:
+        """Everything that a decision looks at is there, and of this version."""
+        if not self._renewed:
+            await renew_matters(self._store)
+            self._renewed = True
+        await self._kinship.prepare(self._store)
 
     async def _keep_files(self, understood: Sequence[Understood]) -> None:
         """Files are there before anything speaks of them."""
@@ -157,7 +166,7 @@ class ProcessStage:
 
     async def _assemble(self, limit: int, taken: list[str]) -> None:
         """Decides groups that are due; ``taken`` gets their ids, even when it fails."""
-        await self._kinship.prepare(self._store)
+        await self._prepare()
         writes = Writes(self._clock.now())
         async with self._store.write() as connection:
             groups = await assembly.due(connection, writes.at, limit)

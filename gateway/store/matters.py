@@ -9,7 +9,8 @@ from sqlalchemy import Connection, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.dedup.index import StoredKeys
-from gateway.store.tables import matters, reports
+from gateway.store.sql import insert_into
+from gateway.store.tables import matters, reports, watermarks
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,44 @@ async def change(connection: AsyncConnection, changed: Mapping[str, MatterRow | 
         known = (await connection.scalars(gone)).all()
         if replaced := [row for report_id in known if (row := changed[report_id]) is not None]:
             await add(connection, replaced)
+
+
+@dataclass(frozen=True, slots=True)
+class Outdated:
+    """A matter of another version, and the report as it now stands; None where it was emptied."""
+
+    report_id: str
+    reporter: str
+    at: int
+    body: bytes | None
+
+
+_VERSION: Final = "matters version"
+
+
+async def made_by(connection: AsyncConnection) -> int | None:
+    """The version of the normaliser that has made all matters, as far as that is on record."""
+    known = await connection.execute(select(watermarks.c.value).where(watermarks.c.name == _VERSION))
+    value = known.scalar_one_or_none()
+    return None if value is None else int(value)
+
+
+async def set_made_by(connection: AsyncConnection, version: int) -> None:
+    """Puts on record that every matter is of this version."""
+    statement = insert_into(connection, watermarks).values(name=_VERSION, value=str(version))
+    changed = statement.on_conflict_do_update(index_elements=[watermarks.c.name], set_={"value": str(version)})
+    await connection.execute(changed)
+
+
+async def outdated(connection: AsyncConnection, version: int, limit: int) -> list[Outdated]:
+    """Matters that another version of the normaliser has made."""
+    query = (
+        select(matters.c.report_id, matters.c.reporter, matters.c.at, reports.c.body)
+        .join(reports, reports.c.id == matters.c.report_id)
+        .where(matters.c.version != version)
+        .limit(limit)
+    )
+    return [Outdated(*row) for row in await connection.execute(query)]
 
 
 async def of_reporters(
