@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint lock services bench memory soak soak-modem soak-x rate-x soak-mail drain-mail pairs fuzz generate clean
+.PHONY: help run test lint lock services bench memory soak soak-modem soak-x rate-x soak-mail drain-mail pairs window race answer-crash fuzz generate clean
 
 help: ## Show these targets.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -75,6 +75,16 @@ drain-mail: $(VENV)/dev services ## A mailbox of 20,000 mails: how fast it is dr
 pairs: $(VENV)/dev ## 6,000 invented, labelled pairs: how well repeats and similar reports are recognised.
 	$(BIN)/python -m tests.corpus.pairs.generate --pairs 6000 --seed 1 > $(VENV)/pairs.jsonl
 	$(BIN)/lapor-gateway evaluate $(VENV)/pairs.jsonl
+
+window: $(VENV)/dev services ## A million reports in the window: speed of PROCESS, memory, start; on SQLite and PostgreSQL.
+	$(BIN)/python -m tests.soak.window --reports 1000000 --store sqlite
+	$(BIN)/python -m tests.soak.window --reports 1000000 --store postgresql
+
+race: $(VENV)/dev services ## 1,000 times the same report at two gateways at once: one original, one repeat.
+	$(BIN)/python -m tests.soak.race --tries 1000
+
+answer-crash: $(VENV)/dev services ## Killed between sending an answer and committing it: who is told twice?
+	$(BIN)/python -m tests.soak.answer_crash --kills 10
 
 fuzz: $(VENV)/dev ## Ten minutes of broken SMS, posts and mails for the parsers; and the largest mails.
 	$(BIN)/python -m tests.fuzz.parsers --minutes 10

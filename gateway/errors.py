@@ -108,7 +108,7 @@ class Refused(GatewayError):
 
     Args:
         reason: A sentence for operators.
-        by_settings: Whether it is the channel's own settings that let it answer nobody.
+        by_settings: Whether it is our own side that holds the answer back: a guard, or settings that answer nobody.
     """
 
     def __init__(self, reason: str, *, by_settings: bool = False) -> None:

@@ -163,16 +163,16 @@ class Sender:
         now, most = self._clock.now(), self._settings.per_correspondent_per_day
         had = await self._store.attempted_since(now - DAY, to=answer.to)
         if had > most:
-            raise Refused(
-                f"This address had {most} answers within 24 hours (per_correspondent_per_day) and gets no more."
-            )
+            message = f"This address had {most} answers within 24 hours (per_correspondent_per_day) and gets no more."
+            raise Refused(message, by_settings=True)
         if (
             had > 1
             and answer.kind == "receipt"
             and suspicious is not None
             and await self._store.answered_between(answer.to, suspicious.since, suspicious.until)
         ):
-            raise Refused("The mail came so soon after an answer to its author that a machine may have written it.")
+            message = "The mail came so soon after an answer to its author that a machine may have written it."
+            raise Refused(message, by_settings=True)
         self._attempted = await self._store.attempted_since(now - DAY)
         if self._attempted > self._settings.per_day:
             oldest = await self._store.nth_attempt(self._settings.per_day + 1)

@@ -251,6 +251,7 @@ QUALIFIERS: Final = _set(
 """Behind the name of a place one of these makes another place of it: Tanjung and Tanjung Baru."""
 
 DAYTIMES: Final = _set("pagi siang sore malam subuh")
+"""What a report can be about, behind the greetings."""
 MEANT: Final = _set("bersama minta meminta bisa boleh harus mau benar umum penting kecil rakyat tempat banyak lama")
 """Weightless words that say something where another one stands in their place."""
 
