@@ -26,6 +26,11 @@ from gateway.dedup.words import (
     WEIGHTLESS,
 )
 
+LONG_TEXT: Final = 60
+"""Telling words from which on a text is long: what repeats it shares most of its neighbouring words, too."""
+
+_LEAST_SHARED_PAIRS: Final = 0.2
+
 FEWEST_WORDS: Final = 2
 """Less than so many telling words is no matter: only the very same text repeats it."""
 
@@ -84,7 +89,7 @@ def same_matter(one: Matter, other: Matter) -> bool:
         return bool(one.words) and one.words == other.words
     if one.content == other.content:
         return not contradict(one.words, other.words)
-    hopeless = not _is_worth_a_look(one.content, other.content)
+    hopeless = not _is_worth_a_look(one.content, other.content) or _are_long_and_unlike(one.content, other.content)
     if hopeless or (_has_a_stranger(one, other) and _has_a_stranger(other, one)):
         return False
     right = _respelled(other.words, other.pieces, one.pieces)
@@ -98,6 +103,14 @@ def _is_worth_a_look(one: Sequence[str], other: Sequence[str]) -> bool:
     shared = len(left & right)
     least = min(len(left), len(right))
     return shared >= _LEAST_SHARED * least and least - shared <= max(_MOST_MISTYPED, _MOST_MISTYPED_PART * least)
+
+
+def _are_long_and_unlike(one: Sequence[str], other: Sequence[str]) -> bool:
+    """Whether two long texts have the same words, but hardly two of them side by side: that is no spelling."""
+    if min(len(one), len(other)) < LONG_TEXT:
+        return False
+    left, right = {*pairwise(one)}, {*pairwise(other)}
+    return len(left & right) < _LEAST_SHARED_PAIRS * min(len(left), len(right))
 
 
 def numbered_apart(one: frozenset[str], other: frozenset[str], length: int, its_length: int) -> bool:

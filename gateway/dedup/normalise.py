@@ -47,6 +47,7 @@ _PART: Final = re.compile(r"^\s{0,3}[(\[]?[1-9]/[1-9][)\]]?\s")
 _DECIMAL: Final = re.compile(r"(?<![0-9.,])([0-9]{1,3})[.,]([0-9]{1,2}) ?(juta|jt|ribu|rb|miliar)\b")
 _NUMBER_OF_A_PHONE: Final = re.compile(r"(?<![0-9])(?:\+ ?62|0)[ .-]?8[0-9]{1,3}(?:[ .-][0-9]{3,4}){2,3}(?![0-9])")
 _ON_BEHALF: Final = re.compile(r"\ba\.? ?[./ ] ?n\b")
+_MAY_BE_ON_BEHALF: Final = ("a.", "a/", "a n", "a .")
 _MONEY: Final = re.compile(r"\brp\.? ?(?=[0-9])|(?<=[0-9])(?:,-|[.,:]00)(?![0-9.])")
 _NEIGHBOURHOOD: Final = re.compile(
     r"\brt(?: ?[/.] ?rw)?[ .:]{0,2}([0-9]{1,3}) ?[/,-]? ?(?:rw[ .:]{0,2})?/? ?(?<=[/w :.])([0-9]{1,3})(?![0-9/])"
@@ -150,7 +151,8 @@ def _folded(text: str) -> str:
     else:
         folded = unicodedata.normalize("NFKD", text.casefold())
         folded = _PICTURES.sub(" ", _INVISIBLE.sub("", folded)).translate(LOOK_ALIKES)
-    folded = _ON_BEHALF.sub("nama", folded)
+    if any(sign in folded for sign in _MAY_BE_ON_BEHALF):
+        folded = _ON_BEHALF.sub("nama", folded)
     if _ANY_DIGIT.search(folded) is None:
         return folded
     folded = _NUMBER_OF_A_PHONE.sub(_phone, folded).replace("%", " persen ")
@@ -241,8 +243,13 @@ def bound(words: Sequence[str]) -> list[str]:
     return [word for place, word in enumerate(tied) if place not in gone] if gone else tied
 
 
+_RENAMED: Final = frozenset({*RELATIVES, *TENS, "negeri"})
+
+
 def _named(words: Sequence[str]) -> list[str]:
     """Relatives told from forms of address, state schools in short, tens and hundreds in digits."""
+    if _RENAMED.isdisjoint(words):
+        return list(words)
     named: list[str] = []
     for place, word in enumerate(words):
         following = words[place + 1] if place + 1 < len(words) else ""

@@ -40,6 +40,9 @@ _ROWS_AT_ONCE: Final = 5000
 _IN_FLIGHT: Final = 10_000
 """Numbers that transactions under way may hold below the newest one: far more than all gateways' batches."""
 
+_LONG: Final = 800
+"""Characters of a normalised text from which on its keys are asked before its words."""
+
 _HOLE_SECONDS: Final = 120.0
 """How long a number that was passed over may still appear: twice the longest transaction."""
 
@@ -206,7 +209,8 @@ class KinSearch:
         for number, (each, its_keys, theirs, fellows) in enumerate(zip(new, keys, others, beside, strict=True), 1):
             if number % _AT_ONCE == 0:
                 await asyncio.sleep(0)  # comparing takes time, and channels have to be read meanwhile
-            kin = self._kin(each, own.get(each.reporter, []), [*theirs, *filter(self._batch.stands, fellows)])
+            mine = [row for row in own.get(each.reporter, ()) if _may_repeat(row, each, its_keys)]
+            kin = self._kin(each, [_restored(row) for row in mine], [*theirs, *filter(self._batch.stands, fellows)])
             found.append(kin)
             self._batch.settle(each, repeats=kin.original is not None)
             if kin.original is None:
@@ -215,11 +219,10 @@ class KinSearch:
             await matter_rows.add(connection, kept)
         return found
 
-    async def _own(self, connection: AsyncConnection, new: Sequence[NewMatter]) -> dict[str, list[NewMatter]]:
+    async def _own(self, connection: AsyncConnection, new: Sequence[NewMatter]) -> dict[str, list[MatterRow]]:
         """What the same reporters have reported before."""
         since = min(each.at for each in new) - self._kinship.window
-        rows = await matter_rows.of_reporters(connection, {each.reporter for each in new}, since, MOST_OWN)
-        return {reporter: [_restored(row) for row in own] for reporter, own in rows.items()}
+        return await matter_rows.of_reporters(connection, {each.reporter for each in new}, since, MOST_OWN)
 
     async def _others(self, connection: AsyncConnection, keys: Sequence[Sketch]) -> list[list[MatterRow]]:
         """What shares keys with each of them."""
@@ -256,6 +259,13 @@ class KinSearch:
 
     def _same(self, earlier: NewMatter, new: NewMatter) -> bool:
         return new.at - earlier.at <= self._kinship.window and same_matter(earlier.matter, new.matter)
+
+
+def _may_repeat(row: MatterRow, new: NewMatter, keys: Sketch) -> bool:
+    """Whether a text of the same reporter is worth a comparison: two long ones on one matter always share keys."""
+    if min(len(row.words), len(new.matter.text)) < _LONG:
+        return True
+    return bool(np.isin(np.frombuffer(row.sketch, np.uint32), keys.wanted).any())
 
 
 def _apart(new: NewMatter, other: MatterRow | NewMatter) -> bool:
