@@ -12,7 +12,7 @@ from itertools import chain, pairwise
 from typing import Final
 
 from gateway.dedup.contradiction import contradict, replaces_something
-from gateway.dedup.normalise import OFTEN, OWNED, Matter, bound, pieces_of, usual
+from gateway.dedup.normalise import OFTEN, OWNED, Matter, bound, pieces_of, telling, usual
 from gateway.dedup.typos import Shape, is_same_name, shape, twin
 from gateway.dedup.words import (
     ABBREVIATIONS,
@@ -26,8 +26,8 @@ from gateway.dedup.words import (
     WEIGHTLESS,
 )
 
-LONG_TEXT: Final = 60
-"""Telling words from which on a text is long: what repeats it shares most of its neighbouring words, too."""
+LONG_TEXT: Final = 400
+"""Characters of a normalised text from which on it is long: what repeats it shares most of its neighbouring words."""
 
 _LEAST_SHARED_PAIRS: Final = 0.2
 
@@ -81,50 +81,45 @@ class _Word:
 
 def same_matter(one: Matter, other: Matter) -> bool:
     """Whether two texts, by whomever, tell of the same matter."""
-    if numbered_apart(one.numbers, other.numbers, one.length, other.length):
+    if numbered_apart(one, other) or _are_long_and_unlike(one, other):
         return False
     if _leads_elsewhere(one, other) and _leads_elsewhere(other, one):
         return False
     if len(one.content) < FEWEST_WORDS or len(other.content) < FEWEST_WORDS:
-        return bool(one.words) and one.words == other.words
+        return bool(one.text) and one.text == other.text
     if one.content == other.content:
         return not contradict(one.words, other.words)
-    hopeless = not _is_worth_a_look(one.content, other.content) or _are_long_and_unlike(one.content, other.content)
-    if hopeless or (_has_a_stranger(one, other) and _has_a_stranger(other, one)):
+    if not _is_worth_a_look(one, other) or (_has_a_stranger(one, other) and _has_a_stranger(other, one)):
         return False
     right = _respelled(other.words, other.pieces, one.pieces)
     left = _respelled(one.words, one.pieces, pieces_of(right))
     return _tells_the_same(_Text(left, one), _Text(right, other))
 
 
-def _is_worth_a_look(one: Sequence[str], other: Sequence[str]) -> bool:
+def _are_long_and_unlike(one: Matter, other: Matter) -> bool:
+    """Whether hardly two words stand side by side in both of two long texts: the same words perhaps, but no copy."""
+    shorter, longer = sorted((one, other), key=lambda each: len(each.text))
+    if len(shorter.text) < LONG_TEXT:
+        return False
+    there = f" {longer.text} "
+    shared = sum([pair in there for pair in shorter.samples])
+    return shared < _LEAST_SHARED_PAIRS * len(shorter.samples)
+
+
+def _is_worth_a_look(one: Matter, other: Matter) -> bool:
     """Whether so much is shared that the rest may be explained: nobody mistypes every second word."""
-    left, right = {*one}, {*other}
-    shared = len(left & right)
-    least = min(len(left), len(right))
+    shared = len(one.vocabulary & other.vocabulary)
+    least = min(len(one.vocabulary), len(other.vocabulary))
     return shared >= _LEAST_SHARED * least and least - shared <= max(_MOST_MISTYPED, _MOST_MISTYPED_PART * least)
 
 
-def _are_long_and_unlike(one: Sequence[str], other: Sequence[str]) -> bool:
-    """Whether two long texts have the same words, but hardly two of them side by side: that is no spelling."""
-    if min(len(one), len(other)) < LONG_TEXT:
-        return False
-    left, right = {*pairwise(one)}, {*pairwise(other)}
-    return len(left & right) < _LEAST_SHARED_PAIRS * min(len(left), len(right))
-
-
-def numbered_apart(one: frozenset[str], other: frozenset[str], length: int, its_length: int) -> bool:
+def numbered_apart(one: Matter, other: Matter) -> bool:
     """Whether each of two texts has a long number that the other lacks: then nothing else makes one matter of them.
 
     Nothing is a slip of a number, and none of its digits comes or goes when it is tied to a word anew, but for zeros.
-
-    Args:
-        one: The numbers of one text, as :func:`gateway.dedup.normalise.numbers_in` has them.
-        other: Those of the other.
-        length: Characters of the one text as it was written: it may have been cut in its last number.
-        its_length: Those of the other.
+    Either text may have been cut in its last number.
     """
-    return _lacks(other, one, length) and _lacks(one, other, its_length)
+    return _lacks(other.numbers, one.numbers, one.length) and _lacks(one.numbers, other.numbers, other.length)
 
 
 def _lacks(there: frozenset[str], wanted: frozenset[str], length: int) -> bool:
@@ -175,11 +170,8 @@ class _Text:
 
     def __init__(self, words: Sequence[str], matter: Matter) -> None:
         self.words = words
-        self.content = [word for word in words if word not in WEIGHTLESS]
+        self.content = telling(words, matter.keyword)
         self.length = matter.length
-        if matter.keyword:
-            led = matter.keyword.lower().split()
-            self.content = self.content[len(led) :] if self.content[: len(led)] == led else self.content
 
     @property
     def stump(self) -> str:

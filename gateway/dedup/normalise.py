@@ -3,8 +3,9 @@
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from itertools import chain, pairwise
 from typing import Final
 
 from gateway.dedup.typos import is_slip
@@ -29,7 +30,7 @@ from gateway.dedup.words import (
     WHOSE,
 )
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Raised with every change of what a text becomes: sketches of another version are made anew."""
 
 LIMIT: Final = 6000
@@ -40,14 +41,13 @@ MOST_WORDS: Final = 400
 _INVISIBLE: Final = re.compile(
     "[\u0300-\u036f\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufe00-\ufe0f\ufeff]"
 )
-_PICTURES: Final = re.compile("(?:[ ]?[\u2190-\u2bff\U0001f000-\U0001faff])+[ ]?")
+_PICTURES: Final = re.compile("[\u2190-\u2bff\U0001f000-\U0001faff]")
 _PART: Final = re.compile(r"^\s{0,3}[(\[]?[1-9]/[1-9][)\]]?\s")
 """How some phones number the parts of a message: (1/2)."""
 
 _DECIMAL: Final = re.compile(r"(?<![0-9.,])([0-9]{1,3})[.,]([0-9]{1,2}) ?(juta|jt|ribu|rb|miliar)\b")
 _NUMBER_OF_A_PHONE: Final = re.compile(r"(?<![0-9])(?:\+ ?62|0)[ .-]?8[0-9]{1,3}(?:[ .-][0-9]{3,4}){2,3}(?![0-9])")
-_ON_BEHALF: Final = re.compile(r"\ba\.? ?[./ ] ?n\b")
-_MAY_BE_ON_BEHALF: Final = ("a.", "a/", "a n", "a .")
+_ON_BEHALF: Final = re.compile(r" a\.? ?[./ ] ?n\b")
 _MONEY: Final = re.compile(r"\brp\.? ?(?=[0-9])|(?<=[0-9])(?:,-|[.,:]00)(?![0-9.])")
 _NEIGHBOURHOOD: Final = re.compile(
     r"\brt(?: ?[/.] ?rw)?[ .:]{0,2}([0-9]{1,3}) ?[/,-]? ?(?:rw[ .:]{0,2})?/? ?(?<=[/w :.])([0-9]{1,3})(?![0-9/])"
@@ -55,14 +55,21 @@ _NEIGHBOURHOOD: Final = re.compile(
 _DATE: Final = re.compile(r"(?<![0-9/.-])([0-3]?[0-9])[/-]([01]?[0-9])(?:[/-](?:20)?[0-9]{2})?(?![0-9/-])")
 _DATE_WITH_DOTS: Final = re.compile(r"(?<![0-9.])([0-3]?[0-9])\. ?([01]?[0-9])\. ?20[0-9]{2}(?![0-9])")
 _PLATE: Final = re.compile(r"\b([a-z]{1,2})[ .]?([0-9]{1,4})[ .]?([a-z]{1,3})\b")
+_CARD: Final = re.compile(r"(?<![^\W_])[0-9]{4}(?:[ .-][0-9]{4}){1,4}(?:[ .-][0-9]{1,4})?(?![0-9])")
 _ANY_DIGIT: Final = re.compile("[0-9]")
+_DIGITS: Final = re.compile("[0-9](?:[^0-9]{0,40}[0-9])*")
+"""Digits that stand near each other; a number's parts, its unit and what it belongs to stand nearer than _MARGIN."""
+
+_MARGIN: Final = 16
 _TOKEN: Final = re.compile(
     r"(?P<dropped>https?://\S{1,2000}|www\.\S{1,2000}|(?<!\w)@\w{1,64})"
     r"|(?P<tag>#[^\W\d_]\w{0,139})"
-    r"|(?P<card>[0-9]{4}(?:[ .-][0-9]{4}){1,4}(?:[ .-][0-9]{1,4})?(?![0-9]))"
     r"|(?P<thousands>[0-9]{1,3}(?:[.,][0-9]{3})+(?![0-9]))"
-    r"|(?P<word>[^\W_]+)"
+    r"|(?P<word>[^\W_]{1,100})"
 )
+_LONGEST_KEPT: Final = 24
+"""Characters of a written word whose meaning is remembered; longer ones hardly come again."""
+_NO_DIGIT: Final = re.compile("[^0-9]")
 _LETTERS_NUMBER: Final = re.compile(r"([^\W\d_]+)([0-9]+)")
 _NUMBER_LETTERS: Final = re.compile(r"([0-9]+)([^\W\d_]+)")
 _PROGRAMME: Final = re.compile(rf"({'|'.join(PROGRAMMES)})(?=[a-z]*[0-9])(\w{{4,}})")
@@ -70,7 +77,8 @@ _PHONE: Final = re.compile("^628(?=[0-9]{7,11}$)")
 _ELONGATED: Final = re.compile(r"([^\W\d_])\1{2,}")
 _PIECES: Final = re.compile(r"[^\W\d]+|[0-9]+")
 _LONG: Final = 3
-_LONG_NUMBER: Final = re.compile(f"[0-9]{{{_LONG},}}")
+_DIGITS_ONLY: Final = bytes(sign if sign in b"0123456789" else ord(" ") for sign in range(256))
+_SAMPLES: Final = 32
 _TWICE: Final = "2"
 _SHORTEST_TWICE: Final = 3
 OWNED: Final = "nya"
@@ -80,30 +88,51 @@ _SHORT_NUMBER: Final = 4
 _LONGEST_DAY: Final = 2
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Matter:
-    """What a text says, in the form in which it is compared.
+    """What a text says, in the form in which it is compared; what a comparison needs of it is found when it is needed.
 
     Attributes:
-        words: Every word in its usual form, numbers bound to what they count or number.
-        content: Those of them that tell this matter from others, in the order of the text.
+        text: Every word in its usual form, numbers bound to what they count or number; one blank between two.
         keyword: The leading region or programme word in its one form, or an empty string.
         length: Characters of the text as it was written: a text of about 140 or 160 may have been cut.
-        pieces: The words, and the letters and digits of those that are tied to a number.
-        numbers: Its longer numbers, as :func:`numbers_in` has them.
     """
 
-    words: tuple[str, ...]
-    content: tuple[str, ...]
+    text: str
     keyword: str
     length: int
-    pieces: frozenset[str] = field(repr=False, compare=False)
-    numbers: frozenset[str] = field(repr=False, compare=False)
 
-    @property
-    def text(self) -> str:
-        """The normalised text."""
-        return " ".join(self.words)
+    @cached_property
+    def words(self) -> tuple[str, ...]:
+        """The words of the normalised text."""
+        return tuple(self.text.split())
+
+    @cached_property
+    def content(self) -> tuple[str, ...]:
+        """The words that tell this matter from others, in the order of the text; the leading keyword is none."""
+        return tuple(telling(self.words, self.keyword))
+
+    @cached_property
+    def vocabulary(self) -> frozenset[str]:
+        """Its telling words, each once."""
+        return frozenset(self.content)
+
+    @cached_property
+    def samples(self) -> tuple[str, ...]:
+        """Pairs of neighbouring words from all over the text, with blanks around them."""
+        words = self.words
+        return tuple([f" {words[at]} {words[at + 1]} " for at in range(0, len(words) - 1, len(words) // _SAMPLES + 1)])
+
+    @cached_property
+    def pieces(self) -> frozenset[str]:
+        """The words, and the letters and digits of those that are tied to a number."""
+        return pieces_of(self.words)
+
+    @cached_property
+    def numbers(self) -> frozenset[str]:
+        """Its longer numbers, without zeros at their ends: "50" and "ribu" may become "50000"."""
+        found = [number.strip(b"0") for number in self.text.encode().translate(_DIGITS_ONLY).split()]
+        return frozenset([number.decode() for number in found if len(number) >= _LONG])
 
 
 def normalise(text: str, keyword: str = "") -> Matter:
@@ -114,19 +143,17 @@ def normalise(text: str, keyword: str = "") -> Matter:
         keyword: The leading keyword in its one form, where the parser has found one; its words lead the text.
     """
     written = _words(_folded(_PART.sub("", text[:LIMIT])))
-    return _matter(bound(written[:MOST_WORDS]), keyword, len(text))
+    return Matter(" ".join(bound(written[:MOST_WORDS])), keyword, len(text))
 
 
-def restored(words: str, keyword: str, length: int) -> Matter:
-    """A matter from what is kept of it: its normalised text, its keyword and its length."""
-    return _matter(words.split(), keyword, length)
-
-
-def _matter(words: list[str], keyword: str, length: int) -> Matter:
-    led = _words(keyword.lower()) if keyword else []
-    telling = words[len(led) :] if led and words[: len(led)] == led else words
-    content = tuple([word for word in telling if word not in WEIGHTLESS])
-    return Matter(tuple(words), content, keyword, length, pieces_of(words), numbers_in(" ".join(words)))
+def telling(words: Sequence[str], keyword: str) -> list[str]:
+    """The words that tell one matter from others, without the keyword that leads them."""
+    content = [word for word in words if word not in WEIGHTLESS]
+    if keyword:
+        led = [word for word in _words(keyword.lower()) if word not in WEIGHTLESS]
+        if content[: len(led)] == led:
+            return content[len(led) :]
+    return content
 
 
 def pieces_of(words: Sequence[str]) -> frozenset[str]:
@@ -138,26 +165,35 @@ def pieces_of(words: Sequence[str]) -> frozenset[str]:
     return frozenset(pieces)
 
 
-def numbers_in(text: str) -> frozenset[str]:
-    """The longer numbers of a normalised text, without zeros at their ends: "50" and "ribu" may become "50000"."""
-    found = [number.strip("0") for number in _LONG_NUMBER.findall(text)]
-    return frozenset([number for number in found if len(number) >= _LONG])
-
-
 def _folded(text: str) -> str:
-    """One case, one form of each character, nothing that cannot be seen."""
+    """One case, one form of each character, one blank between words, nothing that cannot be seen."""
     if text.isascii():
         folded = text.lower()
     else:
         folded = unicodedata.normalize("NFKD", text.casefold())
         folded = _PICTURES.sub(" ", _INVISIBLE.sub("", folded)).translate(LOOK_ALIKES)
-    if any(sign in folded for sign in _MAY_BE_ON_BEHALF):
-        folded = _ON_BEHALF.sub("nama", folded)
-    if _ANY_DIGIT.search(folded) is None:
-        return folded
-    folded = _NUMBER_OF_A_PHONE.sub(_phone, folded).replace("%", " persen ")
-    folded = _NEIGHBOURHOOD.sub(r"rt \1 rw \2 ", _MONEY.sub(" ", _DECIMAL.sub(_amount, folded)))
-    return _PLATE.sub(_plate, _DATE_WITH_DOTS.sub(_date, _DATE.sub(_date, folded)))
+    return _near_digits(_ON_BEHALF.sub(" nama", " " + " ".join(folded.split())))
+
+
+def _near_digits(text: str) -> str:
+    """The text with its numbers in one form each; what stands far from any digit is not looked at."""
+    parts: list[str] = []
+    done = 0
+    for match in _DIGITS.finditer(text):
+        start = max(done, text.rfind(" ", 0, max(0, match.start() - _MARGIN)))
+        end = text.find(" ", match.end() + _MARGIN)
+        end = len(text) if end < 0 else end
+        parts += (text[done:start], _numbered(text[start:end]))
+        done = end
+    return "".join([*parts, text[done:]]) if parts else text
+
+
+def _numbered(text: str) -> str:
+    """A piece of a text with its numbers in one form each."""
+    text = _NUMBER_OF_A_PHONE.sub(_digits, text).replace("%", " persen ")
+    text = _NEIGHBOURHOOD.sub(r"rt \1 rw \2 ", _MONEY.sub(" ", _DECIMAL.sub(_amount, text)))
+    text = _PLATE.sub(_plate, _DATE_WITH_DOTS.sub(_date, _DATE.sub(_date, text)))
+    return _CARD.sub(_digits, text)
 
 
 def _date(match: re.Match[str]) -> str:
@@ -171,8 +207,8 @@ def _amount(match: re.Match[str]) -> str:
     return f" {int(whole + part) * AMOUNTS[name] // 10 ** len(part)} "
 
 
-def _phone(match: re.Match[str]) -> str:
-    return "".join(sign for sign in match[0] if sign.isdigit())
+def _digits(match: re.Match[str]) -> str:
+    return f"{_NO_DIGIT.sub('', match[0])} "
 
 
 def _plate(match: re.Match[str]) -> str:
@@ -184,22 +220,30 @@ def _plate(match: re.Match[str]) -> str:
 
 def _words(folded: str) -> list[str]:
     """The words in their usual form; links and handles are none."""
+    said = [_usual(written) if len(written) <= _LONGEST_KEPT else _read(written) for written in folded.split()]
+    words = list(chain.from_iterable(said))
+    return [word for before, word in pairwise(["", *words]) if before != word]  # "anak-anak", a key pressed twice
+
+
+def _read(written: str) -> tuple[str, ...]:
+    """What stands between two blanks, as words."""
     words: list[str] = []
-    for match in _TOKEN.finditer(folded):
+    for match in _TOKEN.finditer(written):
         kind = match.lastgroup
         if kind == "word":
-            for word in usual(match[0]):
-                if not words or words[-1] != word:  # "anak-anak", or a key that was pressed twice
-                    words.append(word)
+            words += usual(match[0])
         elif kind == "tag":
             if match[0][1:] not in SERVICE_TAGS:
                 words += usual(match[0][1:])
-        elif kind in ("card", "thousands"):
-            words.append("".join(sign for sign in match[0] if sign.isdigit()))
-    return words
+        elif kind == "thousands":
+            words.append(_NO_DIGIT.sub("", match[0]))
+    return tuple(words)
 
 
-@lru_cache(maxsize=1 << 15)
+_usual: Final = lru_cache(maxsize=1 << 15)(_read)
+
+
+@lru_cache(maxsize=1 << 13)
 def usual(word: str) -> tuple[str, ...]:
     """A word in its usual form: one word, or several that were written as one."""
     if word.isdecimal():

@@ -9,8 +9,9 @@ others look for each other by the beginnings alone.
 
 import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -74,10 +75,11 @@ def sketches(matters: Sequence[Matter]) -> list[Sketch]:
     if not matters:
         return []
     texts = [matter.content or matter.words or ("",) for matter in matters]
+    vocabularies = [matter.vocabulary or words for matter, words in zip(matters, texts, strict=True)]
     anchors = [_anchors(words) for words in texts]
     smallest = np.array([min(found, default=0) for found, _rows in anchors], np.uint64)[:, None]
     first = np.array([found[0] if found else 0 for found, _rows in anchors], np.uint64)[:, None]
-    whole, beginning = _smallest(texts, 0), _smallest([words[:_HEAD] for words in texts], 1)
+    whole, beginning = _smallest(vocabularies, 0), _smallest([words[:_HEAD] for words in texts], 1)
     pairs, heads = _joined(whole, _ROWS), _joined(beginning, _ROWS)
     bare, without = _key(heads[:, :_BANDS_BARE], _BARE), _key(heads, _BEGINNING)
     numbered = [_key(pairs, _WHOLE, smallest), _key(heads, _BEGINNING, first)]
@@ -104,12 +106,17 @@ def _anchors(words: Sequence[str]) -> tuple[list[int], int]:
     """The hashes of a text's IDs, or else of its numbers; and the rows of a band that they need beside them."""
     numbers = [_NUMBERED.sub("", word) for word in words if not word.isalpha()]
     ids = [number for number in numbers if _ID.fullmatch(number) is not None]
-    return [zlib.crc32(number.encode()) for number in ids or numbers], 1 if ids else _ROWS
+    return [_hash(number) for number in ids or numbers], 1 if ids else _ROWS
 
 
-def _smallest(texts: Sequence[Sequence[str]], family: int) -> _Numbers:
+@lru_cache(maxsize=1 << 14)
+def _hash(word: str) -> int:
+    return zlib.crc32(word.encode())
+
+
+def _smallest(texts: Sequence[Collection[str]], family: int) -> _Numbers:
     """The smallest value of each text under each row of each band."""
-    hashes = np.array([zlib.crc32(word.encode()) for words in texts for word in words], np.uint64)
+    hashes = np.array([_hash(word) for words in texts for word in words], np.uint64)
     starts = np.cumsum([0, *(len(words) for words in texts[:-1])])
     values = (_FACTORS[family] * hashes + _SUMMANDS[family]) >> _SHIFT
     smallest: _Numbers = np.minimum.reduceat(values, starts, axis=1).T.reshape(len(texts), _BANDS, _ROWS)

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from gateway.clock import Clock
 from gateway.dedup.compare import numbered_apart, same_matter
 from gateway.dedup.index import SketchIndex, StoredKeys
-from gateway.dedup.normalise import VERSION, Matter, normalise, numbers_in, restored
+from gateway.dedup.normalise import VERSION, Matter, normalise
 from gateway.dedup.sketch import Sketch, sketches
 from gateway.identifiers import reporter_key, uuid7
 from gateway.parsing import Parsed
@@ -39,9 +39,6 @@ _AT_ONCE: Final = 25
 _ROWS_AT_ONCE: Final = 5000
 _IN_FLIGHT: Final = 10_000
 """Numbers that transactions under way may hold below the newest one: far more than all gateways' batches."""
-
-_LONG: Final = 800
-"""Characters of a normalised text from which on its keys are asked before its words."""
 
 _HOLE_SECONDS: Final = 120.0
 """How long a number that was passed over may still appear: twice the longest transaction."""
@@ -209,8 +206,8 @@ class KinSearch:
         for number, (each, its_keys, theirs, fellows) in enumerate(zip(new, keys, others, beside, strict=True), 1):
             if number % _AT_ONCE == 0:
                 await asyncio.sleep(0)  # comparing takes time, and channels have to be read meanwhile
-            mine = [row for row in own.get(each.reporter, ()) if _may_repeat(row, each, its_keys)]
-            kin = self._kin(each, [_restored(row) for row in mine], [*theirs, *filter(self._batch.stands, fellows)])
+            mine = [_restored(row) for row in own.get(each.reporter, ())]
+            kin = self._kin(each, mine, [*map(_restored, theirs), *filter(self._batch.stands, fellows)])
             found.append(kin)
             self._batch.settle(each, repeats=kin.original is not None)
             if kin.original is None:
@@ -231,7 +228,7 @@ class KinSearch:
         known = await matter_rows.numbered(connection, wanted) if wanted else {}
         return [[known[number] for number in some if number in known] for some in numbers]
 
-    def _kin(self, new: NewMatter, own: Sequence[NewMatter], others: Sequence[MatterRow | NewMatter]) -> Kin:
+    def _kin(self, new: NewMatter, own: Sequence[NewMatter], others: Sequence[NewMatter]) -> Kin:
         """What one report repeats or resembles.
 
         Args:
@@ -239,17 +236,16 @@ class KinSearch:
             own: The newest of the same reporter.
             others: What shares keys with it, by whomever.
         """
-        near = [each for each in others if not _apart(new, each)]
-        own = sorted({*own, *(_restored(each) for each in near if each.reporter == new.reporter)}, key=_age)
-        for earlier in (*own, *self._batch.by_reporter.get(new.reporter, ())):
+        mine = {each.report_id: each for each in (*own, *others) if each.reporter == new.reporter}
+        for earlier in (*sorted(mine.values(), key=_age), *self._batch.by_reporter.get(new.reporter, ())):
             if self._same(earlier, new):
                 return Kin(earlier.report_id)
         similar: list[str] = []
         missed = 0
-        for each in near:
-            if each.reporter == new.reporter:
-                continue
-            if self._same(_restored(each), new):
+        for each in others:
+            if each.report_id in mine or numbered_apart(each.matter, new.matter):
+                continue  # of thousands on one template nothing more than their numbers has to be looked at
+            if self._same(each, new):
                 similar.append(each.report_id)
             else:
                 missed += 1
@@ -259,20 +255,6 @@ class KinSearch:
 
     def _same(self, earlier: NewMatter, new: NewMatter) -> bool:
         return new.at - earlier.at <= self._kinship.window and same_matter(earlier.matter, new.matter)
-
-
-def _may_repeat(row: MatterRow, new: NewMatter, keys: Sketch) -> bool:
-    """Whether a text of the same reporter is worth a comparison: two long ones on one matter always share keys."""
-    if min(len(row.words), len(new.matter.text)) < _LONG:
-        return True
-    return bool(np.isin(np.frombuffer(row.sketch, np.uint32), keys.wanted).any())
-
-
-def _apart(new: NewMatter, other: MatterRow | NewMatter) -> bool:
-    """Whether numbers alone tell two matters apart: of thousands on one template nothing more has to be looked at."""
-    if isinstance(other, NewMatter):
-        return False
-    return numbered_apart(numbers_in(other.words), new.matter.numbers, other.length, new.matter.length)
 
 
 def _age(known: NewMatter) -> tuple[int, str]:
@@ -321,7 +303,5 @@ def _row(new: NewMatter, keys: Sketch) -> MatterRow:
     )
 
 
-def _restored(row: MatterRow | NewMatter) -> NewMatter:
-    if isinstance(row, NewMatter):
-        return row
-    return NewMatter(row.report_id, row.reporter, row.at, restored(row.words, row.keyword, row.length))
+def _restored(row: MatterRow) -> NewMatter:
+    return NewMatter(row.report_id, row.reporter, row.at, Matter(row.words, row.keyword, row.length))
