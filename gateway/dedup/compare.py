@@ -140,21 +140,19 @@ def _has_a_stranger(one: Matter, other: Matter) -> bool:
 
     It sees less than what follows, never more: a word that may be tied to a number or stand for another is left to it.
     """
-    unknown = [word for word in one.content if word not in other.pieces and len(word) >= _SHORTEST_STRANGER]
+    unknown = [word for word in one.vocabulary - other.known if len(word) >= _SHORTEST_STRANGER and word.isalpha()]
     if not unknown:
         return False
-    theirs = [shape(word) for word in other.pieces - one.pieces if word.isalpha()]
+    theirs = [shape(word) for word in other.known - one.known if word.isalpha()]
     unknown.sort(key=len, reverse=True)
     return any(_is_a_stranger(word, one, other, theirs) for word in unknown[:_STRANGERS_TRIED])
 
 
 def _is_a_stranger(word: str, one: Matter, other: Matter, theirs: Sequence[Shape]) -> bool:
-    if not word.isalpha() or word in _MEANS_MORE or word in other.text or word in one.keyword.lower():
+    if word in _MEANS_MORE or word in other.text or word in one.keyword.lower():
         return False
-    if one.length >= CUT:  # then it may be the beginning of a word, where the text was cut
-        text = f" {one.text} "
-        if text.count(f" {word}") != text.count(f" {word} "):
-            return False
+    if one.length >= CUT and word == one.content[-1]:  # then it may be the beginning of a word
+        return False
     if twin(word, theirs) is not None or twin(word, _MONTHS) is not None:
         return False
     return _unglued(word, other.pieces) is None

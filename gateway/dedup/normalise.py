@@ -2,11 +2,11 @@
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from itertools import chain, pairwise
-from typing import Final
+from typing import Any, Final, Generic, TypeVar
 
 from gateway.dedup.typos import is_slip
 from gateway.dedup.words import (
@@ -29,6 +29,8 @@ from gateway.dedup.words import (
     WEIGHTLESS,
     WHOSE,
 )
+
+_Value = TypeVar("_Value")
 
 VERSION: Final = 2
 """Raised with every change of what a text becomes: sketches of another version are made anew."""
@@ -88,6 +90,20 @@ _SHORT_NUMBER: Final = 4
 _LONGEST_DAY: Final = 2
 
 
+class lazy(Generic[_Value]):  # noqa: N801 - used like functools.cached_property, which takes a lock until Python 3.12
+    """A property that is found once and then kept."""
+
+    def __init__(self, find: Callable[[Any], _Value]) -> None:
+        self._find = find
+        self._name = find.__name__
+        self.__doc__ = find.__doc__
+
+    def __get__(self, instance: object, owner: type) -> _Value:
+        """Finds the value; the next time it stands in the instance itself."""
+        value = instance.__dict__[self._name] = self._find(instance)
+        return value
+
+
 @dataclass(frozen=True)
 class Matter:
     """What a text says, in the form in which it is compared; what a comparison needs of it is found when it is needed.
@@ -102,33 +118,38 @@ class Matter:
     keyword: str
     length: int
 
-    @cached_property
+    @lazy
     def words(self) -> tuple[str, ...]:
         """The words of the normalised text."""
         return tuple(self.text.split())
 
-    @cached_property
+    @lazy
     def content(self) -> tuple[str, ...]:
         """The words that tell this matter from others, in the order of the text; the leading keyword is none."""
         return tuple(telling(self.words, self.keyword))
 
-    @cached_property
+    @lazy
+    def known(self) -> frozenset[str]:
+        """Its words, each once."""
+        return frozenset(self.words)
+
+    @lazy
     def vocabulary(self) -> frozenset[str]:
         """Its telling words, each once."""
         return frozenset(self.content)
 
-    @cached_property
+    @lazy
     def samples(self) -> tuple[str, ...]:
         """Pairs of neighbouring words from all over the text, with blanks around them."""
         words = self.words
         return tuple([f" {words[at]} {words[at + 1]} " for at in range(0, len(words) - 1, len(words) // _SAMPLES + 1)])
 
-    @cached_property
+    @lazy
     def pieces(self) -> frozenset[str]:
         """The words, and the letters and digits of those that are tied to a number."""
         return pieces_of(self.words)
 
-    @cached_property
+    @lazy
     def numbers(self) -> frozenset[str]:
         """Its longer numbers, without zeros at their ends: "50" and "ribu" may become "50000"."""
         found = [number.strip(b"0") for number in self.text.encode().translate(_DIGITS_ONLY).split()]

@@ -19,15 +19,15 @@ from gateway.identifiers import reporter_key, uuid7
 from gateway.parsing import Parsed
 from gateway.store import Store
 from gateway.store import matters as matter_rows
-from gateway.store.matters import MatterRow
+from gateway.store.matters import KnownMatter, MatterRow
 
 MOST_OWN: Final = 10
 """The newest reports of its reporter that a new one is compared with; older ones are found by their keys."""
 
-MOST_OTHERS: Final = 8
+MOST_OTHERS: Final = 5
 """Reports of others that it is compared with, those that share most keys."""
 
-MOST_MISSED: Final = 3
+MOST_MISSED: Final = 1
 """Of those how many may prove to be about something else before the rest, which share less, is not looked at."""
 
 MOST_SIMILAR: Final = 5
@@ -39,6 +39,9 @@ _AT_ONCE: Final = 25
 _ROWS_AT_ONCE: Final = 5000
 _IN_FLIGHT: Final = 10_000
 """Numbers that transactions under way may hold below the newest one: far more than all gateways' batches."""
+
+_HOLES_ASKED_SECONDS: Final = 1.0
+"""How often numbers that were passed over are asked for: there may be thousands, and few ever appear."""
 
 _HOLE_SECONDS: Final = 120.0
 """How long a number that was passed over may still appear: twice the longest transaction."""
@@ -112,6 +115,7 @@ class Kinship:
         self._clock = clock
         self._read_to: int | None = None
         self._holes: dict[int, float] = {}
+        self._holes_asked = -_HOLES_ASKED_SECONDS
         self._changing = asyncio.Lock()
 
     async def prepare(self, store: Store) -> None:
@@ -152,9 +156,13 @@ class Kinship:
             message = "prepare() was not called"
             raise RuntimeError(message)
         async with self._changing:
+            now = self._clock.monotonic()
+            due = now - self._holes_asked >= _HOLES_ASKED_SECONDS
+            self._holes_asked = now if due else self._holes_asked
             more = True
             while more:
-                rows = await matter_rows.sketches_after(connection, self._read_to, list(self._holes), _ROWS_AT_ONCE)
+                holes = list(self._holes) if due else []
+                rows = await matter_rows.sketches_after(connection, self._read_to, holes, _ROWS_AT_ONCE)
                 more = len(rows) == _ROWS_AT_ONCE
                 numbers = [number for number, _keys in rows]
                 self.index.add(numbers, [np.frombuffer(keys, np.uint32) for _number, keys in rows])
@@ -197,12 +205,18 @@ class KinSearch:
         if not self._has_read:  # once: what this transaction adds is not committed yet, and may never be
             await self._kinship.read_on(connection)
             self._has_read = True
-        own = await self._own(connection, new)
-        keys = sketches([each.matter for each in new])
-        others = await self._others(connection, keys)
+        async with asyncio.TaskGroup() as beside_the_database:
+            asked = beside_the_database.create_task(self._own(connection, new))
+            await asyncio.sleep(0)
+            keys = sketches([each.matter for each in new])
+        own = asked.result()
+        async with asyncio.TaskGroup() as beside_the_database:
+            wanted = beside_the_database.create_task(self._others(connection, keys))
+            await asyncio.sleep(0)
+            beside = self._batch.find(new, keys)
+        others = wanted.result()
         found: list[Kin] = []
         kept: list[MatterRow] = []
-        beside = self._batch.find(new, keys)
         for number, (each, its_keys, theirs, fellows) in enumerate(zip(new, keys, others, beside, strict=True), 1):
             if number % _AT_ONCE == 0:
                 await asyncio.sleep(0)  # comparing takes time, and channels have to be read meanwhile
@@ -216,12 +230,12 @@ class KinSearch:
             await matter_rows.add(connection, kept)
         return found
 
-    async def _own(self, connection: AsyncConnection, new: Sequence[NewMatter]) -> dict[str, list[MatterRow]]:
+    async def _own(self, connection: AsyncConnection, new: Sequence[NewMatter]) -> dict[str, list[KnownMatter]]:
         """What the same reporters have reported before."""
         since = min(each.at for each in new) - self._kinship.window
         return await matter_rows.of_reporters(connection, {each.reporter for each in new}, since, MOST_OWN)
 
-    async def _others(self, connection: AsyncConnection, keys: Sequence[Sketch]) -> list[list[MatterRow]]:
+    async def _others(self, connection: AsyncConnection, keys: Sequence[Sketch]) -> list[list[KnownMatter]]:
         """What shares keys with each of them."""
         numbers = await self._kinship.find(keys)
         wanted = {number for some in numbers for number in some}
@@ -303,5 +317,5 @@ def _row(new: NewMatter, keys: Sketch) -> MatterRow:
     )
 
 
-def _restored(row: MatterRow) -> NewMatter:
+def _restored(row: KnownMatter) -> NewMatter:
     return NewMatter(row.report_id, row.reporter, row.at, Matter(row.words, row.keyword, row.length))

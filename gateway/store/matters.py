@@ -1,8 +1,8 @@
 """Queries on ``matters``: what may be repeated, by its reporter and by the keys of its text."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, fields
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from sqlalchemy import Connection, delete, func, select
@@ -25,8 +25,18 @@ class MatterRow:
     words: str
     keyword: str
     length: int
-    number: int = 0
-    """Given by the database."""
+
+
+class KnownMatter(NamedTuple):
+    """What a comparison needs of a matter that is kept."""
+
+    number: int
+    report_id: str
+    reporter: str
+    at: int
+    words: str
+    keyword: str
+    length: int
 
 
 _ROWS_LOADED: Final = 20_000
@@ -39,27 +49,15 @@ _JOIN_POSTGRESQL: Final = """
     FROM matters WHERE number BETWEEN %s AND %s
 """
 
-_COLUMNS = (
-    matters.c.report_id,
-    matters.c.reporter,
-    matters.c.at,
-    matters.c.version,
-    matters.c.sketch,
-    matters.c.words,
-    matters.c.keyword,
-    matters.c.length,
-    matters.c.number,
-)
+_KNOWN: Final = tuple(matters.c[name] for name in KnownMatter._fields)
+_NEW: Final = tuple(field.name for field in fields(MatterRow))
 
 
 async def add(connection: AsyncConnection, new: Sequence[MatterRow]) -> None:
     """Keeps what new originals are about; their numbers follow those that there are."""
     await connection.execute(
         matters.insert(),
-        [
-            {column.name: getattr(row, column.name) for column in _COLUMNS if column is not matters.c.number}
-            for row in new
-        ],
+        [{name: getattr(row, name) for name in _NEW} for row in new],
     )
 
 
@@ -115,7 +113,7 @@ async def outdated(connection: AsyncConnection, version: int, limit: int) -> lis
 
 async def of_reporters(
     connection: AsyncConnection, reporters: Collection[str], since: int, most: int
-) -> dict[str, list[MatterRow]]:
+) -> dict[str, list[KnownMatter]]:
     """What each reporter has reported since and what still stands, oldest first; of the newest ``most`` of each.
 
     Those are chosen by the index alone: there are reporters with thousands.
@@ -125,24 +123,22 @@ async def of_reporters(
         select(matters.c.number, newest_first.label("rank")).where(matters.c.reporter.in_(reporters)).subquery("ranked")
     )
     rows = await connection.execute(
-        select(*_COLUMNS)
+        select(*_KNOWN)
         .join(ranked, ranked.c.number == matters.c.number)
-        .join(reports, reports.c.id == matters.c.report_id)
         .where(ranked.c.rank <= most, matters.c.at >= since)
-        .where(reports.c.withdrawn_at.is_(None), reports.c.body.is_not(None))
         .order_by(matters.c.number)
     )
-    found: dict[str, list[MatterRow]] = {}
+    found: dict[str, list[KnownMatter]] = {}
     for row in rows:
-        matter = MatterRow(*row)
+        matter = KnownMatter._make(row)
         found.setdefault(matter.reporter, []).append(matter)
     return found
 
 
-async def numbered(connection: AsyncConnection, numbers: Collection[int]) -> dict[int, MatterRow]:
+async def numbered(connection: AsyncConnection, numbers: Collection[int]) -> dict[int, KnownMatter]:
     """Those of these that still stand, by number."""
-    rows = await connection.execute(select(*_COLUMNS).where(matters.c.number.in_(numbers)))
-    return {row.number: MatterRow(*row) for row in rows}
+    rows = await connection.execute(select(*_KNOWN).where(matters.c.number.in_(numbers)))
+    return {row[0]: KnownMatter._make(row) for row in rows}
 
 
 async def sketches_after(
