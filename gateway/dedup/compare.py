@@ -13,9 +13,9 @@ from typing import Final
 
 from gateway.dedup.contradiction import contradict, replaces_something
 from gateway.dedup.normalise import OFTEN, OWNED, Matter, bound, pieces_of, telling, usual
+from gateway.dedup.spellings import ABBREVIATIONS
 from gateway.dedup.typos import Shape, is_same_name, shape, twin
 from gateway.dedup.words import (
-    ABBREVIATIONS,
     AMOUNTS,
     BEFORE_NUMBERS,
     BEHIND_NUMBERS,
@@ -65,6 +65,9 @@ _STRANGERS_TRIED: Final = 2
 _LONGEST_GLUED: Final = 40
 _SHORTEST_GLUED: Final = 4
 _SHORTEST_PIECE: Final = 2
+_PREPOSITIONS: Final = ("di", "ke", "se")
+"""The only two letters that are often written onto what follows."""
+
 _SHORTEST_COURTESY: Final = 8
 """Courtesies that are written as one, such as "terimakasih"; shorter words only look like that."""
 
@@ -220,6 +223,8 @@ def _unglued(word: str, known: Collection[str], most: int = _MOST_PIECES) -> lis
         return None
     for end in range(len(word) - _SHORTEST_PIECE, _SHORTEST_PIECE - 1, -1):
         head = word[:end]
+        if end == _SHORTEST_PIECE and head not in _PREPOSITIONS:
+            continue
         if head not in known and head not in _HAS_MEANING and not head.endswith(OWNED):
             continue  # means itself, and that the other text does not have
         first = _unglued(head, known, 1)

@@ -9,12 +9,12 @@ from typing import Final
 
 from rapidfuzz.distance import Levenshtein
 
-from gateway.dedup.words import AFFIRMATIONS, DAYTIMES, MEANT, NAMES_FOLLOW, NEGATIONS, OUTCOMES, WEIGHTLESS
+from gateway.dedup.words import AFFIRMATIONS, DAYTIMES, MEANT, NAMES_FOLLOW, NEGATIONS, OUTCOMES, ROUTES, WEIGHTLESS
 
-_NEXT: Final = 2
+_NEXT: Final = 3
 """Words behind a negation among which that is which it denies."""
 
-_BETWEEN: Final = frozenset({"ada", "akan", "bisa", "boleh", "dapat", "juga", "lagi", "mau", "pernah", "pun"})
+_BETWEEN: Final = frozenset({"ada", "akan", "bisa", "boleh", "dapat", "di", "juga", "lagi", "mau", "pernah", "pun"})
 """What may stand between a negation and the word that it denies."""
 
 _REACH: Final = 3
@@ -34,6 +34,7 @@ def contradict(one: Sequence[str], other: Sequence[str]) -> bool:
         _denies(one, other)
         or _denies(other, one)
         or _goes_the_other_way(one, other)
+        or _runs_the_other_way(one, other)
         or _roles_are_turned(one, other)
         or _differ_in_daytime(one, other)
         or _only_another(one, other)
@@ -62,8 +63,7 @@ def _denied(words: Sequence[str]) -> set[str]:
     found: set[str] = set()
     for place, word in enumerate(words):
         if word in NEGATIONS:
-            behind = [*words[place + 1 : place + 1 + _NEXT], ""]
-            said = behind[1] if behind[0] in _BETWEEN else behind[0]
+            said = next((each for each in words[place + 1 : place + 1 + _NEXT] if each not in _BETWEEN), "")
             if said and _says_something(said):
                 found.add(said)
     return found | (_behind(words, NEGATIONS) & OUTCOMES)
@@ -89,6 +89,20 @@ def _goes_the_other_way(one: Sequence[str], other: Sequence[str]) -> bool:
     return all(_named_behind(one, first) & _named_behind(other, second) for first, second in _TURNS) and not (
         _named_behind(one, "dari") & _named_behind(other, "dari")
     )
+
+
+def _runs_the_other_way(one: Sequence[str], other: Sequence[str]) -> bool:
+    """Whether two names behind the word for a route have changed places."""
+    ways = _ways(other)
+    return any(way[::-1] in ways and way not in ways for way in _ways(one))
+
+
+def _ways(words: Sequence[str]) -> set[tuple[str, ...]]:
+    return {
+        tuple([word for word in words[place + 1 : place + 1 + _REACH] if word not in WEIGHTLESS][:2])
+        for place, before in enumerate(words)
+        if before in ROUTES
+    }
 
 
 def _named_behind(words: Sequence[str], preposition: str) -> set[str]:

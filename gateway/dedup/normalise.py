@@ -8,9 +8,10 @@ from functools import lru_cache
 from itertools import chain, pairwise
 from typing import Any, Final, Generic, TypeVar
 
+from gateway.dedup.numbers import digits_of, with_plain_numbers
+from gateway.dedup.spellings import ABBREVIATIONS
 from gateway.dedup.typos import is_slip
 from gateway.dedup.words import (
-    ABBREVIATIONS,
     AMOUNTS,
     BEFORE_NUMBERS,
     BEHIND_NUMBERS,
@@ -18,21 +19,23 @@ from gateway.dedup.words import (
     MONTHS,
     NEGATIONS,
     NUMBER_WORDS,
-    PLATES,
     PROGRAMMES,
     RELATIVES,
     REPORTING,
     RESPONSES,
+    ROMANS,
     SCHOOLS,
     SERVICE_TAGS,
     TENS,
+    UNITS,
+    UNTIL_FOLLOWS,
     WEIGHTLESS,
     WHOSE,
 )
 
 _Value = TypeVar("_Value")
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Raised with every change of what a text becomes: sketches of another version are made anew."""
 
 LIMIT: Final = 6000
@@ -47,22 +50,8 @@ _PICTURES: Final = re.compile("[\u2190-\u2bff\U0001f000-\U0001faff]")
 _PART: Final = re.compile(r"^\s{0,3}[(\[]?[1-9]/[1-9][)\]]?\s")
 """How some phones number the parts of a message: (1/2)."""
 
-_DECIMAL: Final = re.compile(r"(?<![0-9.,])([0-9]{1,3})[.,]([0-9]{1,2}) ?(juta|jt|ribu|rb|miliar)\b")
-_NUMBER_OF_A_PHONE: Final = re.compile(r"(?<![0-9])(?:\+ ?62|0)[ .-]?8[0-9]{1,3}(?:[ .-][0-9]{3,4}){2,3}(?![0-9])")
 _ON_BEHALF: Final = re.compile(r" a\.? ?[./ ] ?n\b")
-_MONEY: Final = re.compile(r"\brp\.? ?(?=[0-9])|(?<=[0-9])(?:,-|[.,:]00)(?![0-9.])")
-_NEIGHBOURHOOD: Final = re.compile(
-    r"\brt(?: ?[/.] ?rw)?[ .:]{0,2}([0-9]{1,3}) ?[/,-]? ?(?:rw[ .:]{0,2})?/? ?(?<=[/w :.])([0-9]{1,3})(?![0-9/])"
-)
-_DATE: Final = re.compile(r"(?<![0-9/.-])([0-3]?[0-9])[/-]([01]?[0-9])(?:[/-](?:20)?[0-9]{2})?(?![0-9/-])")
-_DATE_WITH_DOTS: Final = re.compile(r"(?<![0-9.])([0-3]?[0-9])\. ?([01]?[0-9])\. ?20[0-9]{2}(?![0-9])")
-_PLATE: Final = re.compile(r"\b([a-z]{1,2})[ .]?([0-9]{1,4})[ .]?([a-z]{1,3})\b")
-_CARD: Final = re.compile(r"(?<![^\W_])[0-9]{4}(?:[ .-][0-9]{4}){1,4}(?:[ .-][0-9]{1,4})?(?![0-9])")
 _ANY_DIGIT: Final = re.compile("[0-9]")
-_DIGITS: Final = re.compile("[0-9](?:[^0-9]{0,40}[0-9])*")
-"""Digits that stand near each other; a number's parts, its unit and what it belongs to stand nearer than _MARGIN."""
-
-_MARGIN: Final = 16
 _TOKEN: Final = re.compile(
     r"(?P<dropped>https?://\S{1,2000}|www\.\S{1,2000}|(?<!\w)@\w{1,64})"
     r"|(?P<tag>#[^\W\d_]\w{0,139})"
@@ -71,7 +60,8 @@ _TOKEN: Final = re.compile(
 )
 _LONGEST_KEPT: Final = 24
 """Characters of a written word whose meaning is remembered; longer ones hardly come again."""
-_NO_DIGIT: Final = re.compile("[^0-9]")
+_UNTIL: Final = re.compile(r"\bs ?[/.] ?d\b\.?")
+_MAY_BE_UNTIL: Final = ("s/", "s.", "s /")
 _LETTERS_NUMBER: Final = re.compile(r"([^\W\d_]+)([0-9]+)")
 _NUMBER_LETTERS: Final = re.compile(r"([0-9]+)([^\W\d_]+)")
 _PROGRAMME: Final = re.compile(rf"({'|'.join(PROGRAMMES)})(?=[a-z]*[0-9])(\w{{4,}})")
@@ -82,6 +72,7 @@ _LONG: Final = 3
 _DIGITS_ONLY: Final = bytes(sign if sign in b"0123456789" else ord(" ") for sign in range(256))
 _SAMPLES: Final = 32
 _TWICE: Final = "2"
+_TWICE_WITH_ENDING: Final = re.compile("([^\\W\\d_]{3,})2(an|kan|nya|i)")
 _SHORTEST_TWICE: Final = 3
 OWNED: Final = "nya"
 """Whose it is, at the end of a word: says nothing of the matter."""
@@ -193,50 +184,10 @@ def _folded(text: str) -> str:
     else:
         folded = unicodedata.normalize("NFKD", text.casefold())
         folded = _PICTURES.sub(" ", _INVISIBLE.sub("", folded)).translate(LOOK_ALIKES)
-    return _near_digits(_ON_BEHALF.sub(" nama", " " + " ".join(folded.split())))
-
-
-def _near_digits(text: str) -> str:
-    """The text with its numbers in one form each; what stands far from any digit is not looked at."""
-    parts: list[str] = []
-    done = 0
-    for match in _DIGITS.finditer(text):
-        start = max(done, text.rfind(" ", 0, max(0, match.start() - _MARGIN)))
-        end = text.find(" ", match.end() + _MARGIN)
-        end = len(text) if end < 0 else end
-        parts += (text[done:start], _numbered(text[start:end]))
-        done = end
-    return "".join([*parts, text[done:]]) if parts else text
-
-
-def _numbered(text: str) -> str:
-    """A piece of a text with its numbers in one form each."""
-    text = _NUMBER_OF_A_PHONE.sub(_digits, text).replace("%", " persen ")
-    text = _NEIGHBOURHOOD.sub(r"rt \1 rw \2 ", _MONEY.sub(" ", _DECIMAL.sub(_amount, text)))
-    text = _PLATE.sub(_plate, _DATE_WITH_DOTS.sub(_date, _DATE.sub(_date, text)))
-    return _CARD.sub(_digits, text)
-
-
-def _date(match: re.Match[str]) -> str:
-    day, month = match[1], match[2]
-    return f" {int(day)}d{int(month)} "
-
-
-def _amount(match: re.Match[str]) -> str:
-    whole, part, unit = match.groups()
-    (name,) = usual(unit)
-    return f" {int(whole + part) * AMOUNTS[name] // 10 ** len(part)} "
-
-
-def _digits(match: re.Match[str]) -> str:
-    return f"{_NO_DIGIT.sub('', match[0])} "
-
-
-def _plate(match: re.Match[str]) -> str:
-    region, number, series = match.groups()
-    if region not in PLATES or series in WEIGHTLESS or series in ABBREVIATIONS:
-        return match[0]
-    return f" {region}{int(number)}{series} "
+    folded = _ON_BEHALF.sub(" nama", " " + " ".join(folded.split()))
+    if any(sign in folded for sign in _MAY_BE_UNTIL):
+        folded = _UNTIL.sub("sampai", folded)
+    return with_plain_numbers(folded)
 
 
 def _words(folded: str) -> list[str]:
@@ -257,7 +208,7 @@ def _read(written: str) -> tuple[str, ...]:
             if match[0][1:] not in SERVICE_TAGS:
                 words += usual(match[0][1:])
         elif kind == "thousands":
-            words.append(_NO_DIGIT.sub("", match[0]))
+            words.append(digits_of(match[0]))
     return tuple(words)
 
 
@@ -275,7 +226,7 @@ def usual(word: str) -> tuple[str, ...]:
     if not word.isalpha():
         return _mixed(word)
     shorter = _ELONGATED.sub(r"\1", word)
-    if shorter != word:
+    if shorter != word and word not in ROMANS:
         return usual(shorter)
     if len(word) >= _SHORTEST_OWNED and word.endswith(OWNED):
         return usual(word[: -len(OWNED)])
@@ -292,8 +243,10 @@ def _mixed(word: str) -> tuple[str, ...]:
             return letters
         if letters[-1] in BEFORE_NUMBERS:
             return (*letters, *usual(found[2]))
+    if (found := _TWICE_WITH_ENDING.fullmatch(word)) is not None:
+        return (*usual(found[1]), *usual(found[1] + found[2]))
     if (found := _NUMBER_LETTERS.fullmatch(word)) is not None:
-        letters = usual(found[2])
+        letters = (UNITS[found[2]],) if found[2] in UNITS else usual(found[2])
         if letters[0] in BEHIND_NUMBERS or letters[0] in AMOUNTS:
             return (*usual(found[1]), *letters)
     return (word,)
@@ -302,33 +255,42 @@ def _mixed(word: str) -> tuple[str, ...]:
 def bound(words: Sequence[str]) -> list[str]:
     """Numbers tied to what they number or count, without how often somebody has reported the matter."""
     words = _named(words)
-    tied = list(words) if _ANY_DIGIT.search(" ".join(words)) is None else _tied(words)
-    said = [place for place, word in enumerate(tied) if word in OFTEN or not word.isalpha()]
+    has_numbers = _ANY_DIGIT.search(" ".join(words)) is not None or not ROMANS.keys().isdisjoint(words)
+    tied = _tied(words) if has_numbers else list(words)
+    said = [place for place, word in enumerate(tied) if word in _SAID or not word.isalpha()]
     gone = {place for place in said if _is_about_reporting(tied, place)}
     return [word for place, word in enumerate(tied) if place not in gone] if gone else tied
 
 
-_RENAMED: Final = frozenset({*RELATIVES, *TENS, "negeri"})
+_RENAMED: Final = frozenset({*RELATIVES, *TENS, *UNITS, "negeri", "n", "smp"})
 
 
 def _named(words: Sequence[str]) -> list[str]:
-    """Relatives told from forms of address, state schools in short, tens and hundreds in digits."""
+    """Words that mean something else beside certain others: relatives, schools, units, tens and hundreds."""
     if _RENAMED.isdisjoint(words):
         return list(words)
     named: list[str] = []
     for place, word in enumerate(words):
+        before = named[-1] if named else ""
         following = words[place + 1] if place + 1 < len(words) else ""
         if word in RELATIVES and following in WHOSE:
             named.append(RELATIVES[word])
-        elif word == "negeri" and named and named[-1] in SCHOOLS:
-            named[-1] = SCHOOLS[named[-1]]
-        elif word in TENS and named and named[-1].isdecimal():
-            named[-1] = str(int(named[-1]) + 10 if word == "belas" else int(named[-1]) * TENS[word])
+        elif word in ("negeri", "n") and before in SCHOOLS:
+            named[-1] = SCHOOLS[before]
+        elif word in TENS and before.isdecimal():
+            named[-1] = str(int(before) + 10 if word == "belas" else int(before) * TENS[word])
         elif word.isdecimal() and len(word) == 1 and place > 1 and words[place - 1] == "puluh":
-            named[-1] = str(int(named[-1]) + int(word)) if named[-1].isdecimal() else word
+            named[-1] = str(int(before) + int(word)) if before.isdecimal() else word
         else:
-            named.append(word)
+            named.append(_beside(word, before, following))
     return named
+
+
+def _beside(word: str, before: str, following: str) -> str:
+    """A short word in full, which depends on the words beside it."""
+    if word in UNITS:
+        return UNITS[word] if before.isdecimal() else "hanya" if word == "cm" else word
+    return "sampai" if word == "smp" and following in UNTIL_FOLLOWS else word
 
 
 def _tied(words: Sequence[str]) -> list[str]:
@@ -337,8 +299,12 @@ def _tied(words: Sequence[str]) -> list[str]:
     position = 0
     while position < len(words):
         word = words[position]
+        before = tied[-1] if tied else ""
+        if word in ROMANS and before in BEFORE_NUMBERS:
+            tied[-1] += ROMANS[word]
+            position += 1
+            continue
         if word.isdecimal():
-            before = tied[-1] if tied else ""
             following = words[position + 1] if position + 1 < len(words) else ""
             if following in AMOUNTS:
                 word = str(int(word) * AMOUNTS[following])
@@ -365,14 +331,20 @@ def _month(word: str) -> str:
 
 
 _YEAR: Final = re.compile("20[0-9]{2}")
+_NOT_YET: Final = frozenset({"belum", "tidak"})
 OFTEN: Final = frozenset({"berkali", "berulang", "kedua", "ketiga", "keempat", "kesekian", "pertama"})
 _TIMES: Final = re.compile(rf"[0-9]{{1,2}}kali|ke[0-9]{{1,2}}|{'|'.join(sorted(OFTEN))}")
 _DURATION: Final = re.compile(r"[0-9]{1,2}(?:jam|hari|minggu|bulan|tahun)")
 _AROUND: Final = 4
 
 
+_SAID: Final = OFTEN | _NOT_YET
+
+
 def _is_about_reporting(words: list[str], place: int) -> bool:
-    """Whether a word says how often the citizen has written, or how long nobody answers: "sudah 3x lapor"."""
+    """Whether a word says how often the citizen has written, or that nobody has answered, and how long not."""
+    if words[place] in _NOT_YET:
+        return not RESPONSES.isdisjoint(words[place + 1 : place + 3])
     if _TIMES.fullmatch(words[place]) is not None:
         return not REPORTING.isdisjoint(words[max(0, place - _AROUND) : place + _AROUND + 1])
     if _DURATION.fullmatch(words[place]) is None:

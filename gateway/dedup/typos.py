@@ -5,7 +5,9 @@ from functools import lru_cache
 from itertools import chain
 from typing import Final, NamedTuple
 
-from gateway.dedup.words import ABBREVIATIONS, BEFORE_NUMBERS, BEHIND_NUMBERS, NAMES_FOLLOW, WEIGHTLESS
+from gateway.dedup.lexicon import is_word, root, sound
+from gateway.dedup.spellings import ABBREVIATIONS
+from gateway.dedup.words import BEFORE_NUMBERS, BEHIND_NUMBERS, NAMES_FOLLOW, WEIGHTLESS
 
 _SHORTEST: Final = 5
 """Shorter words differ by one letter too often, batu and baru, Sri and Sari; but for those that everybody uses."""
@@ -107,20 +109,8 @@ def is_abbreviation(short: str, word: str) -> bool:
     return 2 * len(short) > len(consonants) + 1
 
 
-_PREFIXES: Final = ("diper", "memper", "meng", "mem", "men", "me", "di", "ter", "ber", "ng")
-_SUFFIXES: Final = ("kan", "an", "i")
-_SHORTEST_STEM: Final = 4
-
-
-@lru_cache(maxsize=1 << 14)
-def _stem(word: str) -> str:
-    """A verb without its affixes; any other word as it is."""
-    prefix = next((each for each in _PREFIXES if word.startswith(each)), "")
-    stem = word[len(prefix) :]
-    if not prefix or len(stem) < _SHORTEST_STEM:
-        return word
-    suffix = next((each for each in _SUFFIXES if stem.endswith(each)), "")
-    return stem[: -len(suffix)] if suffix and len(stem) - len(suffix) >= _SHORTEST_STEM else stem
+_AGENT: Final = "pe"
+_NO_AGENT: Final = "an"
 
 
 class Shape(NamedTuple):
@@ -128,12 +118,15 @@ class Shape(NamedTuple):
 
     Attributes:
         letters: Which letters it has, one bit each; rare ones share theirs.
+        root: Its root; the word itself where it names who does something: who teaches is not who learns.
+        sound: How it sounds.
     """
 
     word: str
     letters: int
     length: int
-    stem: str
+    root: str
+    sound: str
 
 
 @lru_cache(maxsize=1 << 15)
@@ -142,7 +135,8 @@ def shape(word: str) -> Shape:
     letters = 0
     for letter in word:
         letters |= 1 << (ord(letter) - 97) % _ALPHABET
-    return Shape(word, letters, len(word), _stem(word))
+    is_agent = word.startswith(_AGENT) and not word.endswith(_NO_AGENT)
+    return Shape(word, letters, len(word), word if is_agent else root(word), sound(word))
 
 
 def twin(word: str, others: Iterable[Shape]) -> str | None:
@@ -150,9 +144,9 @@ def twin(word: str, others: Iterable[Shape]) -> str | None:
 
     Most pairs share too few letters for any of it, which costs little to see.
     """
-    _, letters, length, stem = shape(word)
-    for other, its_letters, its_length, its_stem in others:
-        if stem == its_stem:
+    _, letters, length, its_root, heard = shape(word)
+    for other, its_letters, its_length, other_root, also_heard in others:
+        if its_root == other_root or (heard == also_heard and (is_word(word) or is_word(other))):
             return other
         differing = letters ^ its_letters
         if -1 <= length - its_length <= 1 and differing.bit_count() <= _MOST_CHANGED and is_slip(word, other):
@@ -179,6 +173,8 @@ def is_same_name(one: str, other: str) -> bool:
         other: The other.
     """
     shorter, longer = sorted((one, other), key=len)
+    if len(longer) > len(shorter) + 1:
+        return False
     if len(shorter) == len(longer):
         return True
     place = next((place for place, letter in enumerate(shorter) if longer[place] != letter), len(shorter))

@@ -1,13 +1,12 @@
-"""The words of Indonesian complaints, as data: what abbreviations stand for, and which words say nothing of the matter.
+"""The words of Indonesian complaints, as data: what numbers belong to, and which words say nothing of the matter.
 
-The lists are our own: indo-normalizer brings pandas along, basa rewrites numbers, and neither knows the words of
-administration (kec, dsn, pdam). A change here raises ``normalise.VERSION``.
+A change here raises ``normalise.VERSION``.
 """
 
 from typing import Final
 
 
-def _pairs(text: str) -> dict[str, tuple[str, ...]]:
+def spelt(text: str) -> dict[str, tuple[str, ...]]:
     """``full: short short …`` line by line, as a table from each short form to the words that it stands for."""
     table: dict[str, tuple[str, ...]] = {}
     for line in text.strip().splitlines():
@@ -21,145 +20,9 @@ def _set(*lines: str) -> frozenset[str]:
     return frozenset(word for line in lines for word in line.split())
 
 
-ABBREVIATIONS: Final = _pairs(
+NUMBER_WORDS: Final = spelt(
     """
-    yang: yg yng yag sing nu anu
-    tidak: tdk tak gak ga gk nggak ngga enggak engga kagak ndak tida ora teu henteu mboten ra
-    belum: blm blom belom blum durung acan teuacan dereng
-    sudah: sdh udah udh dah sampun udha wis wes geus atos
-    dengan: dgn dg dng dngn
-    untuk: utk u tuk untk kanggo kangge
-    dari: dr dri saka ti
-    pada: pd pda
-    kepada: kpd kpda
-    dalam: dlm dalem
-    di: d
-    karena: krn karna krena krna
-    kalau: klo kalo kl klu lamun
-    bagaimana: bgmn gmn gimana bgaimana kumaha
-    kenapa: knp knapa kenpa ngapa naha
-    mengapa: mngapa
-    apa: ap apakah
-    ada: ad wonten aya
-    adalah: adl adlh
-    akan: akn
-    atau: ato atw
-    dan: dn
-    juga: jg jga
-    saja: aja sj sja bae
-    saya: sy sya aku ku gue gw gua abdi kulo kula
-    kami: kmi
-    kita: kt
-    anda: sampeyan
-    mereka: mrk mreka
-    orang: org orng jalmi
-    warga: wrga wrg
-    padahal: pdhl padhal
-    setiap: tiap stiap tiep
-    pernah: prnh pernh
-    masyarakat: masy masyrkt msyarakat msyrkt mayarakat rakyat
-    banyak: byk bnyk banyk
-    sampai: sampe smpe smpai sampek nepi nganti
-    sekarang: skrg skrng sekarng skarang
-    kemarin: kmrn kemaren kmaren
-    sekali: skali sekle
-    sangat: sgt sngt bgt banget bngt
-    lebih: lbh lebh
-    hanya: hny cuma cuman
-    harus: hrs hrus
-    bisa: bs bsa
-    dapat: dpt dapet
-    mohon: mhn mohn moon nyuwun
-    tolong: tlg tlng tolg tulung tulungan plis please
-    segera: sgr sgra
-    bantuan: bntuan bantwan
-    perbaikan: perbaikn prbaikan
-    diperbaiki: dperbaiki diprbaiki dibenerin dibenahi
-    laporan: lap lpr lporan
-    terima kasih: trims trimakasih terimakasih thx makasih mksh trmksh tq thanks tks suwun nuhun matur hatur
-    selamat: slamat met
-    maaf: mf maap
-    lain: laen lainnya
-    nama: an
-    atas nama: atasnama
-    jalan: jl jln jlan jlnan
-    jembatan: jmbtn jembtan jmbatan
-    gang: gg
-    dusun: dsn dukuh dkh
-    desa: ds
-    kelurahan: kel klurahan lurah
-    kecamatan: kec kcmtn camat
-    kabupaten: kab
-    provinsi: prov propinsi prop
-    kota: kt. kotamadya
-    kampung: kp kampong kmpg
-    perumahan: perum prum komplek kompleks
-    nomor: no nmr nomer nmor
-    kilometer: km
-    meter: mtr
-    rt: rukuntetangga
-    rw: rukunwarga
-    bulan: bln bln. wulan sasih
-    tahun: thn th taun
-    minggu: mggu mgg
-    hari: hr hri dinten poe
-    jam: pukul pkl
-    tanggal: tgl tggl
-    kali: x kl.
-    rupiah: rp idr
-    juta: jt
-    ribu: rb rbu
-    sekolah: sklh skolah skul
-    rumah: rmh
-    rumah sakit: rs rsud rsu
-    puskesmas: pkm puskes
-    kartu: krtu
-    kartu keluarga: kk
-    keluarga: klrg klg
-    kartu tanda penduduk: ktp ektp
-    pemerintah: pemda pemkab pemkot pemprov
-    pak: pk bp
-    bapak: bpk bapa bapake
-    bu: bund bunda
-    ibu: ibuk ibue
-    izin: ijin
-    hektar: ha hektare
-    antre: antri
-    motor: mtor
-    urus: ngurus
-    depan: dpn dpan ngarep payuneun
-    belakang: blkg blakang blkng
-    samping: smping gigir
-    dekat: dkt deket caket cedak
-    antara: antra
-    lampu: lmp lmpu
-    listrik: lstrik
-    rusak: rsk rusk ruksak
-    padam: pdm
-    mati: paeh
-    hujan: hjn
-    malam: mlm
-    pagi: pg
-    siang: siank
-    anak: ank
-    melalui: mll mlalui
-    lewat: lwt
-    informasi: info inform
-    permasalahan: masalah mslh mslah masalahnya
-    pembangunan: pmbangunan
-    petugas: ptgs
-    pelayanan: plynan playanan
-    jakarta: jkt
-    yogyakarta: jogja jogjakarta yogya diy
-    surabaya: sby
-    bandung: bdg
-    semarang: smg
-    """
-)
-"""What each short or foreign form stands for. Sundanese and Javanese words stand beside their Indonesian ones."""
-
-NUMBER_WORDS: Final = _pairs(
-    """
+    0: nol
     1: satu
     2: dua
     3: tiga
@@ -179,16 +42,26 @@ NUMBER_WORDS: Final = _pairs(
 """Numbers in letters."""
 
 BEFORE_NUMBERS: Final = _set(
-    "rt rw kilometer nomor blok gang sd sdn mi smp smpn mts sma sman smk smkn mtsn lantai kelas usia umur tanggal jam",
+    "rt rw kilometer blok gang sd sdn mi smp smpn mts sma sman smk smkn mtsn lantai kelas usia umur tanggal jam",
     "pasal ayat jalur zona ke dusun kode lorong gate blok tiang gardu gerbang tower rs tps pasar sektor unit",
+    "triwulan semester tahap golongan tipe periode jilid",
 )
 """A number behind one of these belongs to it: RT 5 RW 2 is not RT 2 RW 5."""
 
 BEHIND_NUMBERS: Final = _set(
     "hari minggu bulan tahun jam menit orang jiwa warga meter kilometer kali rumah juta ribu miliar titik lubang unit",
-    "sak liter kg kilo ton hektar buah kelas lantai persen siswa guru keluarga pohon tiang",
+    "sak liter kilogram gram sentimeter milimeter watt va kwh ton hektar buah",
+    "kelas lantai persen siswa guru keluarga pohon tiang",
 )
 """A number before one of these counts it."""
+
+UNITS: Final = {
+    "m": "meter", "cm": "sentimeter", "mm": "milimeter", "g": "gram", "l": "liter", "lt": "liter", "w": "watt"
+}  # fmt: skip
+"""What these mean behind a number, and nowhere else."""
+
+ROMANS: Final = {"i": "1", "ii": "2", "iii": "3", "iv": "4", "v": "5", "vi": "6", "vii": "7", "viii": "8", "ix": "9"}
+"""Roman numerals, behind what is numbered."""
 
 PROGRAMMES: Final = ("kip", "kks", "kps", "pkh", "sl", "nik", "bpjs", "kis", "plat", "nopol")
 """Words that citizens glue to the number that follows."""
@@ -211,7 +84,7 @@ TENS: Final = {"belas": 10, "puluh": 10, "ratus": 100}
 RESPONSES: Final = _set("tanggapan respon respons jawaban balasan kabar konfirmasi ditanggapi direspon dijawab dibalas")
 """How long one of these has been missing says nothing of the matter either: "3 minggu belum ada tanggapan"."""
 
-MONTHS: Final = _pairs(
+MONTHS: Final = spelt(
     """
     1: januari jan
     2: februari pebruari feb
@@ -240,7 +113,7 @@ PLATES: Final = _set(
 
 NAMES_FOLLOW: Final = _set(
     "desa kelurahan kecamatan kabupaten kota provinsi dusun kampung gang perumahan pasar sungai waduk terminal",
-    "stasiun bernama nama an",
+    "stasiun bernama nama an tanjung teluk bukit gunung pulau muara lubuk",
 )
 """What follows one of these is the name of a place or a person."""
 
@@ -254,6 +127,12 @@ DAYTIMES: Final = _set("pagi siang sore malam subuh")
 """What a report can be about, behind the greetings."""
 MEANT: Final = _set("bersama minta meminta bisa boleh harus mau benar umum penting kecil rakyat tempat banyak lama")
 """Weightless words that say something where another one stands in their place."""
+
+UNTIL_FOLLOWS: Final = DAYTIMES | {"sekarang", "saat", "besok", "jam", "hari", "kapan", *(month for month in MONTHS)}
+"""Before one of these *smp* is *sampai*, and no school."""
+
+ROUTES: Final = _set("rute jurusan trayek relasi koridor lintas")
+"""Behind one of these two names are a way, from the first to the second."""
 
 NEGATIONS: Final = _set("tidak belum bukan jangan tanpa")
 AFFIRMATIONS: Final = _set("sudah telah selesai pernah")
@@ -293,6 +172,8 @@ WEIGHTLESS: Final = _set(
     "seorang keluhan ucapkan mengucapkan diucapkan bantuan bantuannya pimpinan tempat infowarga pelayananpublik tuntas",
     "mengganggu sejahtera tanya bertanya menanyakan foto terlampir lampiran dilampirkan kali rupiah tanggal lain",
     "rakyat kecil urgent penting darurat keadaan mau kecewa resah meresahkan ujar parah sekali memprihatinkan",
+    "nomor nama kata kemarin besok nanti tegas nya sebesar kapolda kapolres kapolsek kapolri kadis danramil dirut",
+    "woy woi please surel email imel help piye iki pripun wass beres",
     "percuma bosan capek lelah entah nyata janji janjinya dijanjikan nihil hasil hasilnya perubahan realisasi tks",
 )
 """Words that are said in every complaint: two texts that differ in them alone tell of the same matter."""

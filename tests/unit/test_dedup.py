@@ -31,6 +31,12 @@ _ROAD = "Jalan rusak parah di desa Sukamaju RT 05 RW 02 dekat pasar, sudah 3 bul
         ("10 % atau 10 persen", "10persen atau 10persen"),
         ("KIS bapak saya, terima kasih bapak", "kis ayah saya terima kasih bapak"),
         ("(1/2) lampu mati", "lampu mati"),
+        ("puskesmas kelas III", "puskesmas kelas3"),
+        ("30cm, 30 cm dan cm dua hari", "30sentimeter 30sentimeter dan hanya 2hari"),
+        ("smp n 2, jam 17 smp malam", "smpn2 jam17 sampai malam"),
+        ("ugal2an", "ugal ugalan"),
+        ("Jan s/d Sept", "januari sampai september"),
+        ("9901 2233 445566", "99012233445566"),
         ("anak-anak orang2", "anak orang"),
         ("a.n. Budi", "nama budi"),
         ("@LAPOR1708 lampu mati #LAPOR https://t.co/abc", "lampu mati"),
@@ -59,6 +65,23 @@ def test_the_same_matter_in_other_words(other: str) -> None:
     """Spelling, courtesies, order and pleas change nothing."""
     assert same_matter(normalise(_ROAD), normalise(other))
     assert same_matter(normalise(other), normalise(_ROAD))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("longsor menutup jalan Malalak, alat berat belum ada", "longsor nutup jalan malalak alat berat blm ada"),
+        ("pungutan dimintai petugas di pasar Induk", "petugas minta pungutan di psr induk"),
+        ("pemuda mabuk di masjid dusun Krajan", "pemuda mabok di mesjid dsn krajan"),
+        ("sampah menumpuk tidak diangkut di TPS Sentral", "sampah numpuk gak di angkut di tps sentral"),
+        ("sopir angkot nekat di simpang Timbangan", "supir angkot nekad di simpang timbangan"),
+        ("kami kehilangan lahan, dibiarkan petugas", "kami kehilangan lahan, dibiarin petugas"),
+    ],
+)
+def test_everyday_spelling_is_no_other_matter(one: str, other: str) -> None:
+    """How a verb begins and ends in speech, letters that sound alike, a preposition that stands apart."""
+    assert same_matter(normalise(one), normalise(other))
+    assert same_matter(normalise(other), normalise(one))
 
 
 @pytest.mark.parametrize(
@@ -92,6 +115,9 @@ def test_another_matter_on_the_same_template(other: str) -> None:
         ("saluran irigasi desa Purwosari jebol", "saluran irigasi desa Purwodadi jebol"),
         ("tidak ada air bersih di desa Cikadu", "tidak ada air bersih di desa Cikandu"),
         ("ijazah Rangga Pratama ditahan sekolah", "ijazah Rangga Permana ditahan sekolah"),
+        ("bus jurusan Solo - Jakarta mogok di tol", "bus jurusan Jakarta - Solo mogok di tol"),
+        ("guru pengajar di SDN 2 memukul", "pelajar di SDN 2 memukul guru"),
+        ("pasar Tanjung Pinang kebakaran", "pasar Tanjung Penang kebakaran"),
         ("bantuan beras dusun Ngasem sudah kami terima", "bantuan beras dusun Ngasem belum kami terima"),
     ],
 )
