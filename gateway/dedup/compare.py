@@ -154,7 +154,7 @@ def _has_a_stranger(one: Matter, other: Matter) -> bool:
 def _is_a_stranger(word: str, one: Matter, other: Matter, theirs: Sequence[Shape]) -> bool:
     if word in _MEANS_MORE or word in other.text or word in one.keyword.lower():
         return False
-    if one.length >= CUT and word == one.content[-1]:  # then it may be the beginning of a word
+    if one.length >= CUT and word == one.words[-1]:  # then it may be the beginning of a word
         return False
     if twin(word, theirs) is not None or twin(word, _MONTHS) is not None:
         return False
@@ -176,8 +176,8 @@ class _Text:
 
     @property
     def stump(self) -> str:
-        """The last telling word, where the text may have been cut in it."""
-        return self.content[-1] if self.content and self.length >= CUT else ""
+        """The last word, where the text may have been cut in it."""
+        return self.words[-1] if self.words and self.length >= CUT else ""
 
 
 def _tells_the_same(one: _Text, other: _Text) -> bool:

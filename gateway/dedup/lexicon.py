@@ -21,6 +21,10 @@ _NASAL: Final = (("nge", ("",)), ("ny", ("s", "c")), ("ng", ("", "k")), ("n", ("
 _SPELLINGS: Final = tuple(
     (re.compile(written), sound)
     for written, sound in (
+        (r"([a-z])\1", r"\1"),
+        ("ae", "ai"),
+        ("y$", "i"),
+        ("c(?=[^haiueo]|[ou])", "k"),
         ("^h", ""),
         ("oe", "u"),
         ("o", "u"),
@@ -85,3 +89,19 @@ def sound(word: str) -> str:
     for written, heard in _SPELLINGS:
         word = written.sub(heard, word)
     return word
+
+
+_SYLLABLES: Final = re.compile(
+    r"(?:ng|ny|kh|sy|[bcdgjklmnprstw][rlw]|s[kpt]|[bcdfghjklmnpqrstvwyz])?"
+    r"(?:(?:[aeiou]|a[iue]|i[aou]|u[aio]|e[ao]|o[ai])"
+    r"(?:ngg|ng[kgs]|ng|ny|mb|mp|nd|nt|nj|nc|ns|kh|sy|k[tsl]|[lrsh][bcdgjklmnprstw]|[bdgkpt]r|n[dt]r|mbr|ngr"
+    r"|[bcdfghjklmnpqrstvwyz]))*"
+    r"(?:[aeiou]|a[iu]|i[ao]|ua)?"
+)
+"""How Indonesian words are built, roughly: a mistyped name rarely is one that could be the name of another place."""
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def could_be_a_word(word: str) -> bool:
+    """Whether a word could be Indonesian, by its consonants and vowels."""
+    return _SYLLABLES.fullmatch(word) is not None

@@ -290,6 +290,8 @@ def _beside(word: str, before: str, following: str) -> str:
     """A short word in full, which depends on the words beside it."""
     if word in UNITS:
         return UNITS[word] if before.isdecimal() else "hanya" if word == "cm" else word
+    if word == "n" and before and following:
+        return "dan"
     return "sampai" if word == "smp" and following in UNTIL_FOLLOWS else word
 
 
@@ -312,6 +314,9 @@ def _tied(words: Sequence[str]) -> list[str]:
             elif len(word) <= _LONGEST_DAY and (month := _month(following)):
                 word = f"{word}d{month}"
                 position += 1 + (_YEAR.fullmatch(" ".join(words[position + 2 : position + 3])) is not None)
+            elif before == _ORDINAL and len(tied) > 1 and tied[-2] in BEFORE_NUMBERS:
+                tied[-2:] = []
+                word = words[position - 2] + word
             elif before in BEFORE_NUMBERS:
                 word = tied.pop() + word
             elif following in BEHIND_NUMBERS and len(word) <= _SHORT_NUMBER:
@@ -331,6 +336,7 @@ def _month(word: str) -> str:
 
 
 _YEAR: Final = re.compile("20[0-9]{2}")
+_ORDINAL: Final = "ke"
 _NOT_YET: Final = frozenset({"belum", "tidak"})
 OFTEN: Final = frozenset({"berkali", "berulang", "kedua", "ketiga", "keempat", "kesekian", "pertama"})
 _TIMES: Final = re.compile(rf"[0-9]{{1,2}}kali|ke[0-9]{{1,2}}|{'|'.join(sorted(OFTEN))}")

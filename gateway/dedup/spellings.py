@@ -337,6 +337,45 @@ ABBREVIATIONS: Final = spelt(
     identitas: idtts
     sertifikat: sertipikat sertfkt
     kementerian: kemen kemnterian
+    terlambat: telat
+    tahun: taon
+    tidak: kada tra dak indak inda ndk katek gbs
+    di: nang ning ndek
+    bisa: iso
+    beli: tuku meli
+    ada: ono ana
+    datang: teko rawuh
+    banyak: akeh katah loba
+    hari: dino
+    kalau: nek lek men
+    seperti: koyo kados
+    jalan: dalan ratan
+    hujan: udan
+    dengan: karo sareng jeung
+    saja: wae mawon
+    bagaimana: piye pripun
+    dijual: didol
+    laku: payu
+    air: aia toya
+    setiap: tiok saben unggal
+    terima kasih: nuwun makase makasi danke makasihh trimakasi
+    bangun: bikin
+    dibuat: dibikin
+    mau: mo arep pengen pgn
+    kata: blg
+    dan: sarta
+    sebentar: bentar
+    malam: wengi bengi peuting
+    pagi: isuk enjing
+    besar: gede ageng
+    anak: larehi bocil
+    rumah: omah imah griya
+    orang: wong urang
+    minta: nyuhunkeun
+    lama: suwe lami
+    sakit: lara
+    takut: wedi sieun
+    susah: angel
     januari: jan
     februari: feb pebruari
     agustus: agust agt agus

@@ -5,15 +5,17 @@ from functools import lru_cache
 from itertools import chain
 from typing import Final, NamedTuple
 
-from gateway.dedup.lexicon import is_word, root, sound
+from gateway.dedup.lexicon import could_be_a_word, is_word, root, sound
 from gateway.dedup.spellings import ABBREVIATIONS
-from gateway.dedup.words import BEFORE_NUMBERS, BEHIND_NUMBERS, NAMES_FOLLOW, WEIGHTLESS
+from gateway.dedup.words import BEFORE_NUMBERS, BEHIND_NUMBERS, EVERYDAY, NAMES_FOLLOW, WEIGHTLESS
 
 _SHORTEST: Final = 5
 """Shorter words differ by one letter too often, batu and baru, Sri and Sari; but for those that everybody uses."""
 
 _SHORTEST_FAMILIAR: Final = 4
-_FAMILIAR: Final = WEIGHTLESS | NAMES_FOLLOW | BEFORE_NUMBERS | BEHIND_NUMBERS | set(chain(*ABBREVIATIONS.values()))
+_FAMILIAR: Final = (
+    EVERYDAY | WEIGHTLESS | NAMES_FOLLOW | BEFORE_NUMBERS | BEHIND_NUMBERS | set(chain(*ABBREVIATIONS.values()))
+)
 
 _TWO_SLIPS: Final = 7
 """From this length on two slips are forgiven, but for a letter lost here and another won there: Sidorejo, Sidoarjo."""
@@ -149,11 +151,25 @@ def twin(word: str, others: Iterable[Shape]) -> str | None:
         if its_root == other_root or (heard == also_heard and (is_word(word) or is_word(other))):
             return other
         differing = letters ^ its_letters
-        if -1 <= length - its_length <= 1 and differing.bit_count() <= _MOST_CHANGED and is_slip(word, other):
+        if (
+            -1 <= length - its_length <= 1
+            and differing.bit_count() <= _MOST_CHANGED
+            and is_slip(word, other)
+            and not _are_two_names(word, other)
+        ):
             return other
         if not (differing & letters and differing & its_letters) and word[0] == other[0] and _abbreviates(word, other):
             return other
     return None
+
+
+def _is_slip(one: str, other: str) -> bool:
+    return is_slip(one, other) and not _are_two_names(one, other)
+
+
+def _are_two_names(one: str, other: str) -> bool:
+    """Whether two words that no dictionary knows may be two names: Kalibaru and Kalibari, Sumbersari and -asri."""
+    return not any(is_word(word) or word in _FAMILIAR or not could_be_a_word(word) for word in (one, other))
 
 
 def _abbreviates(one: str, other: str) -> bool:

@@ -37,6 +37,9 @@ NUMBER_WORDS: Final = spelt(
     1 minggu: seminggu
     1 bulan: sebulan
     1 tahun: setahun
+    1 hari: sehari
+    1 jam: sejam
+    1 kilogram: sekilo
     """
 )
 """Numbers in letters."""
@@ -177,6 +180,23 @@ WEIGHTLESS: Final = _set(
     "percuma bosan capek lelah entah nyata janji janjinya dijanjikan nihil hasil hasilnya perubahan realisasi tks",
 )
 """Words that are said in every complaint: two texts that differ in them alone tell of the same matter."""
+
+EVERYDAY: Final = _set(
+    "pencaharian pdam didata bpjs iuran dimintai saldo token pupuk angkot karcis perempatan pertigaan galian ppdb",
+    "oknum samsat sembarangan calo berkutu betonisasi apek honor honorer transparan diaspal aspal begal mampet",
+    "didaftarkan polsek polres polda sembako rimbun lalat ptsl antrean blangko kubangan dilayani ditingkatkan",
+    "ditipu karaoke umkm toilet lansia paspor loket posyandu raskin spbu bansos tanggul retribusi pungli tirta",
+    "lapuk becek plat rambu ngetem transmigrasi disnaker ketenagakerjaan ledeng travel koridor dicuri gulita",
+    "error inspektorat sosialisasi jerigen anyir satpol terpal bambu fogging digaji zonasi dihubungi sepi",
+    "tikungan selokan gudang polindes elpiji cuti masker ojol legalisir posko reklamasi gatal gorong drainase",
+    "amblas ambles telekomunikasi rusun rusunawa digesek jembret belatung embung pengemis amdal pensiunan mudik",
+    "mandor satpas kulkas maling narkoba nyamuk puso plafon kemenag login diberhentikan resi genset ketabrak",
+    "keserempet becak gabah jurang berisik abrasi pelampung pesangon wifi garmen insentif knalpot satpam notas",
+    "difabel booking copet logistik rendemen serum skck pengaspalan cctv terpeleset berlumut penjambretan rapel",
+    "mesum laundry sidak kemarau menyalip materai bagasi flyover pertalite trotoar nekat sopir mubazir reklame",
+    "musala ambulans",
+)
+"""Common words that the dictionary of :mod:`gateway.dedup.lexicon` lacks: they are no names."""
 
 SERVICE_TAGS: Final = _set("lapor lapor1708 ayolapor laporpak spanlapor")
 """Hashtags of the service itself."""
