@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint lock services bench memory soak soak-modem soak-x rate-x soak-mail drain-mail pairs window race answer-crash fuzz generate clean
+.PHONY: help run test lint lock services bench memory soak soak-modem soak-x rate-x soak-mail drain-mail pairs window many consoles race answer-crash fuzz generate clean
 
 help: ## Show these targets.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -31,7 +31,7 @@ lint: $(VENV)/dev ## Ruff, strict types, import rules, generated files, the othe
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.lint_layout
-	$(BIN)/yamllint --strict compose.yaml
+	$(BIN)/yamllint --strict compose.yaml config/alerts.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec compose.yaml
 	$(BIN)/hadolint Dockerfile
 	$(BIN)/shellcheck tests/services/install.sh
@@ -79,6 +79,15 @@ pairs: $(VENV)/dev ## 6,000 invented, labelled pairs: how well repeats and simil
 window: $(VENV)/dev services ## A million reports in the window: speed of PROCESS, memory, start; on SQLite and PostgreSQL.
 	$(BIN)/python -m tests.soak.window --reports 1000000 --store sqlite
 	$(BIN)/python -m tests.soak.window --reports 1000000 --store postgresql
+
+many: $(VENV)/dev services ## Five million messages in the store: how long what the console shows takes; on both databases.
+	$(BIN)/python -m tests.soak.many --messages 5000000 --store sqlite
+	$(BIN)/python -m tests.soak.many --messages 5000000 --store postgresql
+
+consoles: $(VENV)/dev services ## 100 open consoles: what they cost at full speed and at 300 messages a second; pages over 5,000,000 messages.
+	$(BIN)/python -m tests.soak.consoles --consoles 100 --rounds 5
+	$(BIN)/python -m tests.soak.consoles --pages --messages 5000000 --store sqlite
+	$(BIN)/python -m tests.soak.consoles --pages --messages 5000000 --store postgresql
 
 race: $(VENV)/dev services ## 1,000 times the same report at two gateways at once: one original, one repeat.
 	$(BIN)/python -m tests.soak.race --tries 1000

@@ -17,6 +17,9 @@ from gateway.stages.handover import BATCH_BYTES, Handover
 from gateway.stages.loop import Board, repeat
 from gateway.stages.process import ProcessStage
 from gateway.stages.publish import LANES, PublishStage
+from gateway.stages.pulse import Pulse
+from gateway.stages.quiet import SilenceStage
+from gateway.stages.rates import RateStage
 from gateway.stages.receive import Custody
 from gateway.stages.replies import ReplyStage
 from gateway.stages.retain import RetainStage
@@ -68,6 +71,7 @@ class Gateway:
         self._publisher = publisher or make_publisher(settings.queue)
         self._replies = make_replies(settings.queue)
         self._tasks: list[asyncio.Task[None]] = []
+        self.pulse = Pulse(self.board, self._tasks)
         self._wire(dict(parsers if parsers is not None else installed_parsers()))
 
     def _wire(self, parsers: Mapping[str, Parser]) -> None:
@@ -78,11 +82,12 @@ class Gateway:
         self._inbox = Handover[StoredMessage](
             self._read_inbox, batch * HANDOVER_BATCHES, self.clock, lambda message: len(message.raw)
         )
+        self.understanding = Understanding(parsers, profiles, settings.pipeline.parse_timeout)
         self.custody = Custody(self.store, self._inbox, batch, self.clock, self.metrics)
         self.process = ProcessStage(
             store=self.store,
             settings=settings,
-            understanding=Understanding(parsers, profiles, settings.pipeline.parse_timeout),
+            understanding=self.understanding,
             inbox=self._inbox,
             to_publish=self._events,
             answer_wanted=self._answer_wanted,
@@ -93,6 +98,8 @@ class Gateway:
         self.retain = RetainStage(self.store, keep, window, self.clock)
         self.publish = PublishStage(self.store, self._publisher, self._events, batch, self.clock, self.metrics)
         self.replies = self._reply_stage()
+        self.rates = RateStage(self.store, self.board, self.clock, list(settings.channels))
+        self.silence = SilenceStage(self.store, settings, self.board, self.clock)
 
     def _reply_stage(self) -> ReplyStage | None:
         """What answers citizens for the core; None where the queue is a journal, by which nobody can reply."""
@@ -132,11 +139,14 @@ class Gateway:
         self._run("process", repeat("process", self.process.step, self.board))
         self._run("assemble", repeat("assemble", self.process.assemble_due, self.board))
         self._run("retention", repeat("retention", self.retain.step, self.board))
+        self._run("rates", repeat("rates", self.rates.step, self.board))
+        self._run("silence", repeat("silence", self.silence.step, self.board))
         self._run("custody", repeat("custody", self.custody.step, self.board))
         if self.replies is not None:
             self._run("replies", repeat("replies", self.replies.step, self.board, cap=cap))
         for section in self.settings.channels.values():
             self._run(f"{_CHANNEL}{section.name}", self._runner(section).run())
+        self._run("pulse", self.pulse.run())
         logger.info(Log.STARTED, channels=len(self.settings.channels))
 
     def _run(self, name: str, work: Any) -> None:  # noqa: ANN401 - a coroutine
@@ -151,6 +161,12 @@ class Gateway:
         )
         return ChannelRunner(section, self.custody, answers, self.store, self.board)
 
+    def look_again(self, channel: str | None = None) -> None:
+        """Somebody else wrote to the database: messages to process, or answers for a channel. It is read at once."""
+        self._inbox.fall_behind()
+        if channel in self._answer_wanted:
+            self._answer_wanted[channel].set()
+
     async def stop(self) -> None:
         """Stops everything in reverse, within ``pipeline.stop_timeout``. What is undone is done at the next start."""
         channels = [task for task in self._tasks if task.get_name().startswith(_CHANNEL)]
@@ -161,6 +177,7 @@ class Gateway:
                 await _cancel(stages)
                 await self.publish.finish()
                 await _cancel(self._tasks[:LANES])
+                await self.rates.finish()
         except TimeoutError:
             logger.warning(Log.STOP_TIMEOUT)
             for task in self._tasks:

@@ -9,6 +9,7 @@ from typing import Final, Literal
 from msgspec.structs import replace
 
 from gateway.conversation.wishes import strictest, visibility_of
+from gateway.identifiers import reporter_key
 from gateway.model import SCHEMA_VERSION, Attachment, Parts, Report, Reporter
 from gateway.parsing import Parsed
 
@@ -190,6 +191,12 @@ def blanked(report: Report) -> Report:
         location=None,
         trust={},
     )
+
+
+def written_by(parsed: Parsed) -> str | None:
+    """By what rows name who wrote a message, or to whom the answer went that it is about; None where it says nobody."""
+    address = parsed.reporter.address if parsed.delivery is None else parsed.delivery.recipient
+    return reporter_key(parsed.reporter.kind, address) if address else None
 
 
 def same_reporter(report: Report, parsed: Parsed) -> bool:

@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 from pydantic import BaseModel
 
+from gateway.findings import Finding
 from gateway.parsing import Profile
 
 ChannelState = Literal["up", "degraded", "down", "paused", "needs_operator"]
@@ -44,8 +45,11 @@ class Delivery:
     values: Mapping[str, str] = field(default_factory=dict)
 
 
-AnswerKind = Literal["receipt", "command", "reply"]
-"""What a citizen is told: that a message was received, what a command asked for, or what the core says."""
+AnswerKind = Literal["receipt", "command", "reply", "test"]
+"""What a citizen is told: that a message was received, what a command asked for, or what the core says.
+
+A *test* is what an operator sends to see whether the channel works; it answers no message.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +138,8 @@ class LooksBack(Protocol):
 class ChecksMore(Protocol):
     """A channel with more to try than ``open`` does: where its answers go out, say."""
 
-    async def check(self) -> None:
-        """Tries it, for ``lapor-gateway check``, once the channel is open. Raises as ``open`` does; changes nothing."""
+    async def check(self) -> Sequence[Finding]:
+        """Tries it, for ``lapor-gateway check``, once the channel is open; changes nothing. Raises as ``open`` does."""
         ...
 
 
@@ -296,6 +300,8 @@ class ChannelPlugin:
     """Values that the sample settings show for it."""
     one_reader: bool = False
     """Whether several hosts can reach the source but only one may read it: it is then held by a lease."""
+    writes_to: str | None = None
+    """A pattern of the addresses that it can write to without being asked; None where it can only answer."""
     compose: Compose | None = None
     """Makes a message of the channel's raw form from what a citizen wrote; ``evaluate`` and ``classify`` need it."""
 

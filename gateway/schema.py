@@ -11,6 +11,7 @@ from typing import Any, Final, get_args
 import msgspec
 
 from gateway import __version__
+from gateway.console.openapi import openapi
 from gateway.decisions import Identity, new_report
 from gateway.model import (
     EventKind,
@@ -29,6 +30,7 @@ from gateway.parsing import Parsed
 from gateway.plugins import channel_plugins
 from gateway.publishers.topology import INTAKE_QUEUE, REPLIES_EXCHANGE, REPORTS_EXCHANGE, definitions
 from gateway.settings.sample import sample_file, settings_page
+from gateway.telemetry import metrics_page
 
 EVENT_KINDS: Final[tuple[EventKind, ...]] = get_args(EventKind)
 _EXAMPLE_FAILURE: Final = NotDelivered("The network could not deliver it.", "case-17-note-3")
@@ -47,6 +49,8 @@ def generated_files() -> dict[str, str]:
     for kind, event in example_events().items():
         files[f"queue/examples/{kind}.json"] = _json(json.loads(encode(event)))
     files["config/gateway.sample.toml"] = sample_file(channel_plugins())
+    files["docs/metrics.md"] = metrics_page()
+    files["docs/openapi.json"] = _json(openapi())
     files["docs/settings.md"] = settings_page(channel_plugins())
     return files
 

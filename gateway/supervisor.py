@@ -12,13 +12,15 @@ from gateway.clock import to_milliseconds
 from gateway.errors import ChannelUnavailable, StoreFull, StoreUnavailable
 from gateway.ports import Channel, Health
 from gateway.settings import ChannelSection
+from gateway.silence import Quiet
 from gateway.stages.answer import AnswerStage
 from gateway.stages.loop import Backoff, Board, repeat, report_failure
 from gateway.stages.receive import Custody, ReceiveStage
-from gateway.store import Store, channel_states, leases
+from gateway.store import Store, channel_states, leases, orders
 from gateway.store.channel_states import ChannelRow
 from gateway.store.channel_store import StoredChannel
 from gateway.store.leases import Lease
+from gateway.store.orders import Order
 from gateway.telemetry import Log, logger
 
 HEALTH_SECONDS: Final = 5.0
@@ -27,7 +29,26 @@ CLOSE_TIMEOUT: Final = 10.0
 LEASE_SECONDS: Final = 15.0
 """How long a source stays with a process that no longer says that it lives."""
 
+PAUSE_SECONDS: Final = 1.0
+"""How often is looked whether an operator has paused a channel, or resumed it."""
+
+SEND_GRACE: Final = 60.0
+"""Seconds that an answer under way may take before a pause cuts it off."""
+
 _STORE_TROUBLE: Final = (StoreUnavailable, StoreFull)
+
+
+def with_silence(health: Health, quiet: Quiet | None) -> Health:
+    """How a channel is, given that it brings improbably little: a fault that it knows itself explains more."""
+    if quiet is None or health.state not in ("up", "degraded"):
+        return health
+    told = {"odds": quiet.odds, "expected": round(quiet.expected), "count": quiet.count, "en": quiet.sentence_en}
+    details = {**health.details, "silence": told | {"id": quiet.sentence}}
+    return Health("degraded", health.reason if health.state == "degraded" else quiet.sentence, details)
+
+
+class _Paused(Exception):
+    """An operator has paused the channel."""
 
 
 class ChannelRunner:
@@ -58,6 +79,7 @@ class ChannelRunner:
         self._backoff = Backoff(first=0.5)
         self._last_health: Health | None = None
         self._standby = False
+        self._answering: AnswerStage | None = None
         self._holder = f"{socket.gethostname()[:32]}:{os.getpid()}:{secrets.token_hex(4)}"
 
     async def run(self) -> None:
@@ -85,8 +107,7 @@ class ChannelRunner:
             self._fail(error)  # whatever a channel does, it is opened anew
 
     async def _acquire_and_run(self) -> None:
-        lease = await self._acquire() if self._section.plugin.one_reader else None
-        await self._run_held(lease)
+        await self._run_held(await self._admitted())
 
     async def _run_held(self, lease: Lease | None) -> None:
         state = StoredChannel(self._store, self._name, lease)
@@ -96,11 +117,15 @@ class ChannelRunner:
             if self._component not in self._board.conditions:  # else the reason of the last failure stays
                 self._show(Health("down", "Opening."))
             async with asyncio.TaskGroup() as tasks:
-                keeping = tasks.create_task(self._keep(lease))
+                beside = [tasks.create_task(self._keep(lease)), tasks.create_task(self._until_paused())]
                 await self._open(channel)
                 await self._work(channel, lease)
-                keeping.cancel()
+                for task in beside:
+                    task.cancel()
+        except* _Paused:
+            self._backoff.reset()
         finally:
+            self._answering = None
             if channel is not None:
                 with suppress(Exception):
                     async with asyncio.timeout(CLOSE_TIMEOUT):
@@ -110,9 +135,18 @@ class ChannelRunner:
                     async with asyncio.timeout(CLOSE_TIMEOUT), self._store.write() as connection:
                         await leases.release(connection, lease)
 
-    async def _acquire(self) -> Lease:
-        """Waits until this process may read the source."""
+    async def _admitted(self) -> Lease | None:
+        """Waits until no operator wants the channel to rest, and this process may read the source."""
         while True:
+            async with self._store.read() as connection:
+                order = await orders.paused(connection, self._name)
+            if order is not None:
+                self._standby = False
+                self._show_paused(order)
+                await asyncio.sleep(PAUSE_SECONDS)
+                continue
+            if not self._section.plugin.one_reader:
+                return None
             async with self._store.write() as connection:
                 lease = await leases.acquire(connection, self._name, self._holder, LEASE_SECONDS)
             self._standby = lease is None
@@ -120,6 +154,21 @@ class ChannelRunner:
                 return lease
             self._show(Health("paused", "Another gateway reads this source; this one takes over when that one dies."))
             await asyncio.sleep(LEASE_SECONDS / 3)
+
+    async def _until_paused(self) -> None:
+        """Ends with _Paused once an operator wants the channel to rest, and no answer is under way."""
+        while True:
+            await asyncio.sleep(PAUSE_SECONDS)
+            with suppress(*_STORE_TROUBLE):  # nobody can tell, and the channel goes on
+                async with self._store.read() as connection:
+                    order = await orders.paused(connection, self._name)
+                if order is not None:
+                    break
+        with suppress(TimeoutError, *_STORE_TROUBLE):
+            async with asyncio.timeout(SEND_GRACE):
+                if self._answering is not None:
+                    await self._answering.rest()
+        raise _Paused
 
     async def _keep(self, lease: Lease | None) -> None:
         """Says again and again that this process lives. Ends with LeaseLost when another one took over."""
@@ -139,7 +188,7 @@ class ChannelRunner:
 
     async def _work(self, channel: Channel, lease: Lease | None) -> None:
         receive = ReceiveStage(self._name, self._section.settings.type, channel, self._custody, lease)
-        answers = self._answers(channel, lease)
+        answers = self._answering = self._answers(channel, lease)
 
         async def receive_step() -> None:
             await receive.step()
@@ -171,10 +220,18 @@ class ChannelRunner:
         receiving = self._board.conditions.get(f"receive {self._name}")
         if receiving is not None and receiving.state != "up":
             health = Health(receiving.state, receiving.reason, health.details)
+        health = with_silence(health, self._board.quiet.get(self._name))
         self._last_health = health
         self._board.metrics.channel_up.labels(self._name).set(health.state == "up")
         if self._board.report(self._component, health.state, health.reason):
             logger.info(Log.CHANNEL_STATE, channel=self._name, state=health.state, reason=health.reason)
+
+    def _show_paused(self, order: Order) -> None:
+        reason = f"Paused by {order.operator}" + (f": {order.reason}" if order.reason else ".")
+        self._last_health = Health("paused", reason, {})
+        self._board.metrics.channel_up.labels(self._name).set(0)
+        if self._board.report(self._component, "paused", reason):
+            logger.info(Log.CHANNEL_STATE, channel=self._name, state="paused", reason=reason)
 
     async def _save_health(self) -> None:
         condition = self._board.conditions.get(self._component)

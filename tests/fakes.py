@@ -193,9 +193,13 @@ class FakeChannels:
         assert isinstance(settings, FakeSettings)
         return self.by_name.setdefault(name, FakeChannel())
 
-    def plugin(self, *, after_crash: AfterCrash = "resend", one_reader: bool = False) -> ChannelPlugin:
+    def plugin(
+        self, *, after_crash: AfterCrash = "resend", one_reader: bool = False, writes_to: str | None = None
+    ) -> ChannelPlugin:
         """What an entry point would name."""
-        return ChannelPlugin(FakeSettings, self.create, after_crash, "fake-1", {}, one_reader=one_reader)
+        return ChannelPlugin(
+            FakeSettings, self.create, after_crash, "fake-1", {}, one_reader=one_reader, writes_to=writes_to
+        )
 
 
 def fake_raw(text: str = "Jalan rusak", sender: str = "+6281100000001", **fields: Any) -> bytes:

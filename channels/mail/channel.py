@@ -1,6 +1,6 @@
 """One mailbox as a channel: mails are taken, committed by the kernel and only then let go of; answers go by SMTP."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +12,7 @@ from channels.mail.sender import Sender
 from channels.mail.settings import MailSettings
 from gateway.clock import Clock, SystemClock
 from gateway.errors import ChannelUnavailable
+from gateway.findings import Finding
 from gateway.ports import ChannelStore, Delivery, Health, OutgoingAnswer, RawMessage, Sent
 
 
@@ -78,9 +79,11 @@ class MailChannel:
         self._need_open()
         return await self._sender.send(answer)
 
-    async def check(self) -> None:
-        """Tries the server that answers go to."""
-        await self._sender.check()
+    async def check(self) -> Sequence[Finding]:
+        """Tells what waits in the mailbox, and tries the server that answers go to."""
+        waiting = self._box.details().get("waiting_mails") or 0
+        mailbox = Finding(f"{self._label} mailbox", "ok", f"It opens; {waiting} mails were found at the first look.")
+        return [mailbox, *await self._sender.check()]
 
     async def health(self) -> Health:
         """How the mailbox is, and the sending of answers."""

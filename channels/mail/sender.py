@@ -1,5 +1,6 @@
 """Answers by mail: one mail to one citizen, within the caps that end every exchange of machines, and never twice."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -20,6 +21,7 @@ from gateway.errors import (
     StoreUnavailable,
     Throttled,
 )
+from gateway.findings import Finding, clock_finding
 from gateway.ports import ChannelStore, OutgoingAnswer, Sent
 
 DAY: Final = timedelta(days=1)
@@ -92,20 +94,26 @@ class Sender:
         self._works_again()
         return Sent((reference(answer.id),))
 
-    async def check(self) -> None:
+    async def check(self) -> Sequence[Finding]:
         """Connects and logs in, for ``lapor-gateway check``.
 
         Raises:
             NeedsOperator: Only a person can mend it.
             ChannelUnavailable: The server does not answer.
         """
+        subject = f"{self._label} answers"
         if self._submission is None:
-            return
+            return [Finding(subject, "weak", f"{self._label}.smtp is not set: mails are received and not answered.")]
         try:
-            await self._submission.check()
+            server_time = await self._submission.check()
         except Unreached as error:
             kind = NeedsOperator if error.lasting else ChannelUnavailable
             raise kind(str(error)) from None
+        found = [Finding(subject, "ok", "The mail server lets us in.")]
+        if server_time is not None:
+            clock = clock_finding(f"{self._label} clock", self._clock.now(), server_time, "the mail server")
+            found.append(clock)
+        return found
 
     async def close(self) -> None:
         """Ends the connection to the server. Never raises."""

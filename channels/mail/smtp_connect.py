@@ -7,6 +7,7 @@ reply's code and its enhanced status code (RFC 3463) only.
 import asyncio
 import re
 import ssl
+from datetime import datetime
 from ipaddress import ip_address
 from typing import Final
 
@@ -15,6 +16,7 @@ from aiosmtplib import SMTP, SMTPAuthenticationError, SMTPException, SMTPRespons
 from channels.mail.oauth import AccessToken
 from channels.mail.settings import MailSettings, Server
 from gateway.errors import GatewayError, NeedsOperator
+from gateway.findings import time_in
 
 _LOG_INS: Final = ("plain", "login", "cram-md5")
 _ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}(?!\S)")
@@ -52,6 +54,8 @@ class Connector:
         self._token = token
         self.encrypted: bool | None = None
         """Whether the last connection was; None before the first."""
+        self.server_time: datetime | None = None
+        """What time it was there when the last connection was made, where its greeting says so."""
 
     async def open(self) -> SMTP:
         """A connection that mails can be handed over on.
@@ -70,7 +74,7 @@ class Connector:
             local_hostname=self._settings.address.rpartition("@")[2],  # a name that exists; no look-up of our own
         )
         try:
-            await smtp.connect()
+            self.server_time = time_in((await smtp.connect()).message)
             await smtp.ehlo()
             if not server.implicit_tls:
                 await self._start_tls(smtp)

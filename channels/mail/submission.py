@@ -9,6 +9,7 @@ import asyncio
 import re
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, Literal
 
 from aiosmtplib import SMTP, SMTPException, SMTPResponse, SMTPServerDisconnected
@@ -103,8 +104,8 @@ class Submission:
         """Whether the last connection was; None before the first."""
         return self._connector.encrypted
 
-    async def check(self) -> None:
-        """Connects, logs in, and asks for nothing.
+    async def check(self) -> datetime | None:
+        """Connects, logs in, and asks for nothing. Returns the server's time, where its greeting names it.
 
         Raises:
             Unreached: It does not work.
@@ -114,6 +115,7 @@ class Submission:
             await self._command(smtp, b"NOOP")
         finally:
             await self._say_goodbye(smtp)
+        return self._connector.server_time
 
     async def hand_over(self, envelope_id: str, recipient: str, content: bytes) -> None:
         """Hands one mail over; returns once the server has taken it.

@@ -11,6 +11,7 @@ CHANNEL = ChannelPlugin(
     after_crash="resend",
     sample_name="sms-1708",
     sample={"device": "/dev/ttyUSB0", "number": "1708", "pin": "file:/run/secrets/pin"},
+    writes_to=r"\+[1-9][0-9]{7,14}",
     compose=compose,
 )
 """What the entry point names. An SMS that was being sent at a crash may go once more: silence would be worse."""

@@ -2,18 +2,19 @@
 
 import asyncio
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
 import msgspec
 
 from channels.sms.alphabet import GSM7
-from channels.sms.condition import judge, plain_status
+from channels.sms.condition import check_lines, judge, plain_status
 from channels.sms.frames import Reading, Slot
 from channels.sms.modem import CallFailed, Died, ModemProcess, NotRunning
 from channels.sms.settings import SmsSettings
 from gateway.errors import ChannelUnavailable, GatewayError, MaybeSent, NeedsOperator, NotSent
+from gateway.findings import Finding
 from gateway.ports import Delivery, Health, OutgoingAnswer, RawMessage, Sent
 
 DELETE_AT_ONCE: Final = 20
@@ -203,6 +204,10 @@ class SmsChannel:
         if not self._opened:
             return Health("down", "The modem has not answered yet.")
         return self._judge()
+
+    async def check(self) -> Sequence[Finding]:
+        """What the modem has said of itself, its SIM and its signal when it was opened."""
+        return check_lines(f"channels.{self._name}", self._details)
 
     def _judge(self) -> Health:
         return judge(dict(self._details))

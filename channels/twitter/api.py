@@ -138,6 +138,11 @@ class XApi:
         """Ends every connection that X believes to be open; tweepy has no name for this call."""
         await _answer(self._client.request("DELETE", "/2/connections/all", params={}))
 
+    @property
+    def server_time(self) -> datetime | None:
+        """What time it was at X when it answered last, where it said so."""
+        return self._session.server_time
+
     async def close(self) -> None:
         """Closes all connections."""
         await self._session.close()

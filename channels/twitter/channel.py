@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from channels.twitter.api import ApiError, XApi, translate
 from channels.twitter.backoff import Pace
+from channels.twitter.check import check_lines
 from channels.twitter.condition import judge
 from channels.twitter.context import Context
 from channels.twitter.gaps import GapBook
@@ -20,6 +21,7 @@ from channels.twitter.settings import TwitterSettings
 from channels.twitter.stream import Stream
 from gateway.clock import Clock, SystemClock, from_milliseconds
 from gateway.errors import ChannelUnavailable, GatewayError
+from gateway.findings import Finding
 from gateway.ports import ChannelStore, Delivery, Health, OutgoingAnswer, RawMessage, Sent
 
 RECEIVE_SECONDS: Final = 1.0
@@ -141,6 +143,10 @@ class TwitterChannel:
         """Looks for an answer among our own posts."""
         self._need_open()
         return await self._sender.find_sent(answer)
+
+    async def check(self) -> Sequence[Finding]:
+        """Tries the keys for answers by asking X whose they are: no post is made, and none counts."""
+        return await check_lines(self._api, self._settings, self._clock, self._name)
 
     async def health(self) -> Health:
         """How the two paths are."""

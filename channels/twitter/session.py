@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from datetime import datetime
 from typing import Any, Final
 
 import aiohttp
@@ -11,6 +12,7 @@ import msgspec
 from yarl import URL
 
 from gateway.clock import Clock
+from gateway.findings import time_in
 
 TWEEPY_ORIGIN: Final = "https://api.twitter.com"
 """The host that tweepy has fixed in its code."""
@@ -129,6 +131,8 @@ class OriginSession:
         self._session: aiohttp.ClientSession | None = None
         self.headers: dict[str, str] = {}
         self.closed = False
+        self.server_time: datetime | None = None
+        """What time it was there at the last answer, where a header says so."""
 
     def request(
         self,
@@ -157,6 +161,7 @@ class OriginSession:
                 asyncio.timeout(total),
                 self._opened().request(method, target, **arguments) as response,
             ):
+                self.server_time = time_in(response.headers.get("Date", ""))
                 body = await _read(response)
         except _NETWORK_ERRORS as error:
             raise _network_error(error) from error

@@ -1,6 +1,7 @@
 """What the commands share: the settings option, the event loop, a store to look into."""
 
 import asyncio
+import getpass
 import os
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
@@ -10,6 +11,8 @@ from typing import Annotated, Any, Final, TypeVar
 import typer
 import uvloop
 
+from gateway.actions.act import Act, act
+from gateway.clock import SystemClock, to_milliseconds
 from gateway.plugins import channel_plugins
 from gateway.settings import Settings, load_settings
 from gateway.store import Store
@@ -38,6 +41,11 @@ def run_async(work: Coroutine[Any, Any, Result]) -> Result:
     """Runs a coroutine on uvloop."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(work)
+
+
+def acting(reason: str) -> Act:
+    """An act of whoever is logged in at this terminal, now."""
+    return act(getpass.getuser(), "terminal", to_milliseconds(SystemClock().now()), reason)
 
 
 @asynccontextmanager

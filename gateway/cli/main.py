@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from gateway.cli import bench, channels, check, classify, demo, evaluate, messages, migrate, run, schema
+from gateway.cli import bench, channels, check, classify, demo, evaluate, messages, migrate, operator, run, schema
 from gateway.errors import GatewayError
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app.command("bench")(bench.bench)
 app.command("evaluate")(evaluate.evaluate_pairs)
 app.command("classify")(classify.classify)
 app.add_typer(messages.app, name="messages")
+app.add_typer(operator.app, name="operator")
 app.add_typer(schema.app, name="schema")
 
 

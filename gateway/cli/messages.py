@@ -1,10 +1,9 @@
 """``lapor-gateway messages``: look at what is in custody, take it out, give it another try."""
 
 import base64
-import getpass
 import json
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -14,8 +13,9 @@ from rich.progress import Progress
 from rich.table import Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from gateway.cli.common import ConfigOption, opened_store, run_async, settings_from
-from gateway.clock import SystemClock, to_milliseconds
+from gateway.actions.act import MOST_AT_ONCE
+from gateway.actions.messages import Verb, settle
+from gateway.cli.common import ConfigOption, acting, opened_store, run_async, settings_from
 from gateway.console.ledger import ledger_of, message_json
 from gateway.errors import NeedsOperator
 from gateway.settings import Settings
@@ -30,8 +30,7 @@ PAGE: Final = 500
 StateOption = Annotated[str | None, typer.Option(help="received, assembling, processed, held, quarantined, discarded.")]
 ChannelOption = Annotated[str | None, typer.Option(help="The channel's name.")]
 IdsArgument = Annotated[list[str], typer.Argument(help="Messages, by id.")]
-Settle = Callable[[AsyncConnection, list[str], int, str], Awaitable[int]]
-ReasonOption = Annotated[str, typer.Option(help="Why; it stays in the ledger.")]
+ReasonOption = Annotated[str, typer.Option(help="Why; it stays in the ledger and the audit log.")]
 
 
 @app.command("list")
@@ -72,21 +71,21 @@ def replay_messages(
     """Have messages processed again; of what was published before, only the difference is published."""
     if not ids and not state:
         raise typer.BadParameter("name the messages, or choose them by --state")
-    count = run_async(_replay(settings_from(config), ids or [], state, channel, reason))
+    count = run_async(_replay_chosen(settings_from(config), ids or [], state, channel, reason))
     typer.echo(f"{count} messages will be processed again.")
 
 
 @app.command("accept")
 def accept_messages(ids: IdsArgument, reason: ReasonOption = "", config: ConfigOption = None) -> None:
     """Make held messages reports: they are published, and their citizens answered."""
-    count = run_async(_settle(settings_from(config), ids, messages.accept, reason))
+    count = run_async(_settled(settings_from(config), "accept", ids, reason))
     typer.echo(f"{count} messages will become reports.")
 
 
 @app.command("discard")
 def discard_messages(ids: IdsArgument, reason: ReasonOption = "", config: ConfigOption = None) -> None:
     """Set held or quarantined messages aside; a replay brings them back."""
-    count = run_async(_settle(settings_from(config), ids, messages.discard, reason))
+    count = run_async(_settled(settings_from(config), "discard", ids, reason))
     typer.echo(f"{count} messages are discarded.")
 
 
@@ -101,13 +100,14 @@ def export_messages(
     run_async(_export(settings_from(config), output, state, channel))
 
 
-async def _settle(settings: Settings, ids: list[str], settle: Settle, reason: str) -> int:
-    async with opened_store(settings) as store, store.write() as connection:
-        return await settle(connection, ids, to_milliseconds(SystemClock().now()), _who(reason))
-
-
-def _who(reason: str) -> str:
-    return f"{getpass.getuser()}: {reason}" if reason else getpass.getuser()
+async def _settled(settings: Settings, verb: Verb, ids: Sequence[str], reason: str) -> int:
+    """Acts on messages, so many in one transaction; returns on how many."""
+    what, count = acting(reason), 0
+    async with opened_store(settings) as store:
+        for start in range(0, len(ids), MOST_AT_ONCE):
+            async with store.write() as connection:
+                count += len(await settle(connection, verb, ids[start : start + MOST_AT_ONCE], what))
+    return count
 
 
 async def _first_page(settings: Settings, state: str | None, channel: str | None, limit: int) -> list[Any]:
@@ -134,17 +134,13 @@ async def _exported(connection: AsyncConnection, message_id: str) -> dict[str, A
     return {**found, "external_id": row.external_id, **shown}
 
 
-async def _replay(settings: Settings, ids: list[str], state: str | None, channel: str | None, reason: str) -> int:
-    async with opened_store(settings) as store:
-        if state is not None:
-            async with store.read() as connection:
-                ids = ids + [row.id async for row in _pages(connection, state, channel)]
-        now = to_milliseconds(SystemClock().now())
-        count = 0
-        for start in range(0, len(ids), PAGE):
-            async with store.write() as connection:
-                count += await messages.replay(connection, ids[start : start + PAGE], now, _who(reason))
-    return count
+async def _replay_chosen(
+    settings: Settings, ids: list[str], state: str | None, channel: str | None, reason: str
+) -> int:
+    if state is not None:
+        async with opened_store(settings) as store, store.read() as connection:
+            ids = ids + [row.id async for row in _pages(connection, state, channel)]
+    return await _settled(settings, "replay", ids, reason)
 
 
 async def _pages(connection: AsyncConnection, state: str | None, channel: str | None) -> AsyncIterator[Any]:

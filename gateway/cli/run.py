@@ -4,11 +4,14 @@ import asyncio
 import gc
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
 
 from gateway.application import Gateway
 from gateway.cli.common import ConfigOption, run_async, settings_from
+from gateway.cli.watchdog import keep_informed, status_of
 from gateway.console import Console
+from gateway.notify import ServiceManager
 from gateway.parsing import Parser
 from gateway.plugins import parsers as installed_parsers
 from gateway.preflight import missing, refuse_hopeless
@@ -47,7 +50,23 @@ async def serve(settings: Settings, parsers: Mapping[str, Parser]) -> None:
         # What is there now stays: a collection that walked through it would hold the event loop for 100 ms.
         gc.freeze()
         print(f"lapor-gateway: {address}", file=sys.stderr)  # noqa: T201 - where to look
-        await stop.wait()
+        async with _informed_manager(gateway):
+            await stop.wait()
     finally:
         await console.stop()
         await gateway.stop()
+
+
+@asynccontextmanager
+async def _informed_manager(gateway: Gateway) -> AsyncIterator[None]:
+    """The service manager knows that the gateway is ready, how it is, and that it stops."""
+    manager = ServiceManager()
+    manager.ready(status_of(gateway))
+    informing = asyncio.create_task(keep_informed(gateway, manager))
+    try:
+        yield
+    finally:
+        informing.cancel()
+        with suppress(asyncio.CancelledError):
+            await informing
+        manager.stopping()

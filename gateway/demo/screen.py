@@ -84,12 +84,12 @@ def _channels(snapshot: Snapshot) -> Table:
 def _pipeline(snapshot: Snapshot, journal: ObservedJournal) -> Table:
     table = Table("to process", "assembling", "outbox", "published", "quarantined", "answers", expand=True)
     answers = ", ".join(f"{state} {count}" for state, count in snapshot.answers.items()) or "–"
-    waiting = (snapshot.messages.get(state, 0) for state in ("received", "assembling"))
+    waiting = (snapshot.messages[state] for state in ("received", "assembling"))
     table.add_row(
         *map(str, waiting),
-        str(snapshot.outbox_pending),
+        str(snapshot.broker.waiting),
         str(journal.count),
-        str(snapshot.messages.get("quarantined", 0)),
+        str(snapshot.messages["quarantined"]),
         answers,
     )
     return table

@@ -2,6 +2,7 @@
 
 from gateway.ports import Publisher
 from gateway.publishers.amqp import AmqpPublisher
+from gateway.publishers.inspection import QueueFigures, inspect
 from gateway.publishers.journal import JournalPublisher
 from gateway.publishers.replies import AmqpReplies
 from gateway.settings.model import QueueSettings
@@ -21,4 +22,9 @@ def make_replies(settings: QueueSettings) -> AmqpReplies | None:
     return None if settings.url.startswith(_JOURNAL) else AmqpReplies(settings)
 
 
-__all__ = ["AmqpPublisher", "AmqpReplies", "JournalPublisher", "make_publisher", "make_replies"]
+async def look_at_queues(settings: QueueSettings) -> tuple[QueueFigures, ...]:
+    """How RabbitMQ's queues of ours are; none for a journal. Raises BrokerUnavailable or NeedsOperator."""
+    return () if settings.url.startswith(_JOURNAL) else await inspect(settings)
+
+
+__all__ = ["AmqpPublisher", "AmqpReplies", "JournalPublisher", "look_at_queues", "make_publisher", "make_replies"]

@@ -4,7 +4,8 @@ The sample file and the settings page are generated from here; a channel declare
 """
 
 from dataclasses import dataclass
-from datetime import timedelta, timezone, tzinfo
+from datetime import date, timedelta, timezone, tzinfo
+from ipaddress import ip_network
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -96,14 +97,54 @@ class QueueSettings(Section):
         return url
 
 
+def _a_network(text: str) -> str:
+    try:
+        ip_network(text)
+    except ValueError:
+        message = "is no address and no network, such as 10.0.0.5 or 10.1.0.0/16"
+        raise ValueError(message) from None
+    return text
+
+
+_NEVER_NAMES = frozenset(("authorization", "cookie", "host", "origin", "referer", "user-agent", "x-csrf-token"))
+
+
 class ConsoleSettings(Section):
     """The page for operators."""
 
     listen: str = Field(
         default="127.0.0.1:8080",
         pattern=r"^.+:[0-9]{1,5}$",
-        description="Address and port of the console and the API.",
+        description="Address and port of the console and the API; other than loopback only once there are operators.",
     )
+    https: bool = Field(
+        default=False, description="Whether browsers reach the console by https, through a proxy: cookies need it then."
+    )
+    session_hours: float = Field(default=12.0, gt=0, le=720, description="Hours after which one has to log in again.")
+    idle_minutes: float = Field(
+        default=60.0, gt=0, le=10080, description="Minutes without a request after which one has to log in again."
+    )
+    proxy_header: str = Field(
+        default="",
+        pattern=r"^([A-Za-z][A-Za-z0-9-]{0,63})?$",
+        description="The header by which a proxy with single sign-on names the operator, such as X-Remote-User; "
+        "empty: none.",
+    )
+    trusted_proxies: tuple[Annotated[str, AfterValidator(_a_network)], ...] = Field(
+        default=(),
+        max_length=64,
+        description='Addresses or networks of proxies that are believed, such as "10.0.0.5" or "10.1.0.0/16".',
+    )
+
+    @model_validator(mode="after")
+    def _a_header_needs_a_proxy(self) -> Self:
+        if self.proxy_header and not self.trusted_proxies:
+            message = "console.proxy_header needs console.trusted_proxies: from anybody else the header is ignored"
+            raise ValueError(message)
+        if self.proxy_header.lower() in _NEVER_NAMES:
+            message = "console.proxy_header: browsers set that header themselves"
+            raise ValueError(message)
+        return self
 
 
 class DedupSettings(Section):
@@ -267,6 +308,28 @@ class AnswerSettings(Section):
     max_attempts: int = Field(default=8, ge=1, le=100, description="How often the sending of one answer is tried.")
 
 
+class SilenceSettings(Section):
+    """When a channel that brings nothing is called improbably quiet."""
+
+    enabled: bool = Field(default=True, description="Whether channels are compared with their usual rhythm.")
+    odds: int = Field(
+        default=10_000,
+        ge=100,
+        le=10**9,
+        description="A channel is degraded when so few messages come by chance less than once in so many times; "
+        "raise it where false alarms come, lower it to hear sooner.",
+    )
+    history_days: int = Field(
+        default=14, ge=7, le=35, description="Days of history without which nothing is said about a channel."
+    )
+    holidays: tuple[date, ...] = Field(
+        default=(),
+        max_length=400,
+        description='Days that are like Sundays, as "2026-08-17". In a year of which none is listed any weekday may '
+        "be one, and a channel is quiet only where that would be odd on a Sunday, too.",
+    )
+
+
 class LogSettings(Section):
     """What the gateway writes to its log (standard error)."""
 
@@ -292,6 +355,7 @@ class Settings(Section):
     dedup: DedupSettings = DedupSettings()
     pipeline: PipelineSettings = PipelineSettings()
     answers: AnswerSettings = AnswerSettings()
+    silence: SilenceSettings = SilenceSettings()
     log: LogSettings = LogSettings()
     channels: dict[str, InstanceOf[ChannelSection]] = Field(default_factory=dict)
 

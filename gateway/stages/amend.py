@@ -68,7 +68,7 @@ class Amendment:
             by_number = {row.part_number: row.raw for row in rows}
             raws = [by_number.get(number) for number in range(1, total + 1)]
             parts = Parts(total=total, present=tuple(sorted(number for number in by_number if number)))
-        parsed = self._understanding.parse(earliest.channel, earliest.channel_type, raws)
+        parsed = self._understanding.parse(earliest.channel, earliest.channel_type, raws, earliest.id)
         if isinstance(parsed, Unparsable):
             return None
         raw_sha256 = sha256_of(raw for raw in raws if raw is not None)
@@ -95,7 +95,7 @@ class Amendment:
         gone = [source for source in sources if source.family == family]
         for source in gone:
             await message_rows.erase(connection, source.id)
-        await outbox_rows.erase(connection, report.id)
+        await outbox_rows.erase(connection, [report.id])
         if published.withdrawn_at is not None:
             return
         if message.external_id == report.external_id or any(source.first for source in gone):

@@ -99,22 +99,35 @@ class AnswerStage:
         self._recovered = False
         self._to_record: _Attempt | None = None
         self._resume_at = clock.monotonic()
+        self._busy = asyncio.Lock()
+        """Held while an answer is under way: between the claim and the record of what became of it."""
         self._budget = ChannelBudget(name, settings.per_channel_per_day, timedelta(hours=settings.max_age_hours))
 
     async def step(self) -> None:
         """Sends the next answer, or waits for one."""
         if not self._recovered:
             await self._recover()
-        if self._to_record is not None:
-            await self._record(self._to_record)
         self._wanted.clear()
-        due = await self._claim()
+        async with self._busy:
+            if self._to_record is not None:
+                await self._record(self._to_record)
+            due = await self._claim()
+            if due is not None and due.unsure:
+                await self._look(due)
+            elif due is not None:
+                await self._send(due)
         if due is None:
             await self._wait()
-        elif due.unsure:
-            await self._look(due)
-        else:
-            await self._send(due)
+
+    async def rest(self) -> None:
+        """Sends nothing more; returns once no answer is under way, and what became of the last is written down.
+
+        Raises:
+            StoreUnavailable: It cannot be written down: what becomes of that answer is decided as after a crash.
+        """
+        await self._busy.acquire()  # and never released
+        if self._to_record is not None:
+            await self._record(self._to_record)
 
     async def _recover(self) -> None:
         async with self._store.write() as connection:
@@ -206,7 +219,13 @@ class AnswerStage:
             self._metrics.answers.labels(self._name, "sent").inc()
         elif nobody_knows or (attempt.retry_at is None and not attempt.not_there):
             self._metrics.answers.labels(self._name, "unknown" if nobody_knows else "failed").inc()
-            logger.warning(Log.ANSWER_FAILED, answer=attempt.due.answer.id, channel=self._name, reason=attempt.failure)
+            logger.warning(
+                Log.ANSWER_FAILED,
+                message=attempt.due.message_id,
+                answer=attempt.due.answer.id,
+                channel=self._name,
+                reason=attempt.failure,
+            )
 
     async def _write(self, connection: AsyncConnection, attempt: _Attempt) -> None:
         answer, retry_at = attempt.due.answer, attempt.retry_at

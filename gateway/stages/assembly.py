@@ -13,6 +13,7 @@ from datetime import timedelta
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.clock import to_milliseconds
+from gateway.decisions import written_by
 from gateway.identifiers import uuid7
 from gateway.parsing import Parsed, PartOf
 from gateway.stages.writes import Writes
@@ -65,9 +66,9 @@ class Assembly:
     ) -> list[Assembled]:
         """Sorts parts into their groups; returns the groups that are complete now, or amend a published report."""
         await self._load(connection, {_key(message.channel, part.group) for message, _parsed, part in batch})
-        for message, _parsed, part in batch:
+        for message, parsed, part in batch:
             # Whatever a parser makes of the content, what is stored has one length.
-            self._place(message, replace(part, content=_digest(part.content)))
+            self._place(message, replace(part, content=_digest(part.content)), written_by(parsed))
         return [
             Assembled(group, tuple(self._parts[group.id].values()), frozenset(self._fresh[group.id]))
             for group in self._touched.values()
@@ -82,22 +83,22 @@ class Assembly:
             for part in await fragments.parts_of(connection, [group.id for group in groups]):
                 self._parts[part.group_id].setdefault(part.number, part)
 
-    def _place(self, message: StoredMessage, part: PartOf) -> None:
+    def _place(self, message: StoredMessage, part: PartOf, reporter: str | None) -> None:
         key = _key(message.channel, part.group)
         for group in self._groups[key]:
             known = self._parts[group.id].get(part.number)
             if known is None or known.message_id == message.id:
-                self._join(message, part, group)
+                self._join(message, part, group, reporter)
                 return
             if known.content == part.content:
-                self._pass_over(message, part, group)
+                self._pass_over(message, part, group, reporter)
                 return
         group = Group(uuid7(), message.channel, key, part.total, self._writes.at, self._due_at, None)
         self._groups[key].insert(0, group)
         self._writes.groups.append(group)
-        self._join(message, part, group)
+        self._join(message, part, group, reporter)
 
-    def _join(self, message: StoredMessage, part: PartOf, group: Group) -> None:
+    def _join(self, message: StoredMessage, part: PartOf, group: Group, reporter: str | None) -> None:
         self._parts[group.id][part.number] = StoredPart(
             message.id,
             group.id,
@@ -121,13 +122,14 @@ class Assembly:
                 group_id=group.id,
                 part_number=part.number,
                 part_content=part.content,
+                reporter=reporter,
             )
         )
 
-    def _pass_over(self, message: StoredMessage, part: PartOf, group: Group) -> None:
+    def _pass_over(self, message: StoredMessage, part: PartOf, group: Group, reporter: str | None) -> None:
         reason = f"Part {part.number} of {part.total} is here already."
         self._writes.outcomes.append(
-            Outcome(message.id, "processed", "ignored", reason, group.report_id, self._writes.at)
+            Outcome(message.id, "processed", "ignored", reason, group.report_id, self._writes.at, reporter=reporter)
         )
 
 

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.clock import to_milliseconds
 from gateway.conversation.commands import Command, command_of
+from gateway.decisions import written_by
 from gateway.parsing import DeliveryNotice, Parsed, PartOf
 from gateway.settings import Settings
 from gateway.stages import assembly, undeliverable
@@ -21,10 +23,12 @@ from gateway.stages.ready import Ready, settle
 from gateway.stages.understand import Understanding, Unparsable
 from gateway.stages.writes import Writes
 from gateway.store import answers as answer_rows
-from gateway.store import locks
+from gateway.store import locks, orders
 from gateway.store import reports as report_rows
 from gateway.store.messages import Outcome, StoredMessage
 from gateway.telemetry import Log, logger
+
+BLOCKED: Final = "An operator has blocked the sender."
 
 Understood = tuple[StoredMessage, Parsed | Unparsable]
 """A message and what the parser made of it."""
@@ -68,7 +72,7 @@ class BatchDecision:
                 )
                 self._quarantine(message.channel, outcome)
             elif parsed.delivery is not None:
-                await self._note_delivery(connection, message, parsed.delivery)
+                await self._note_delivery(connection, message, parsed.delivery, written_by(parsed))
             elif parsed.part is not None:
                 parts.append((message, parsed, parsed.part))
             else:
@@ -92,7 +96,7 @@ class BatchDecision:
             group, channel_type = assembled.group, assembled.first.channel_type
             broken = self._broken_groups.get(group.id)
             parsed = (
-                self._understanding.parse(group.channel, channel_type, assembled.raws)
+                self._understanding.parse(group.channel, channel_type, assembled.raws, assembled.first.message_id)
                 if broken is None
                 else Unparsable(broken)
             )
@@ -111,6 +115,7 @@ class BatchDecision:
             (item.message.id, file.sha256) for item in ready for file in item.parsed.attachments if file.sha256
         }
         await locks.hold(connection, {item.reporter for item in ready})
+        ready = await self._without_blocked(connection, ready)
         commands = [(item, command) for item in ready if (command := _command(item)) is not None]
         asking = {id(item) for item, _command in commands}
         ready = [item for item in ready if id(item) not in asking]
@@ -125,6 +130,21 @@ class BatchDecision:
             if item.message.id not in self._dependents.gone:
                 await self._dependents.decide(connection, item)
         await self._obey(connection, [each for each in commands if each[0].message.id not in self._dependents.gone])
+
+    async def _without_blocked(self, connection: AsyncConnection, ready: Sequence[Ready]) -> Sequence[Ready]:
+        """Ignores what blocked senders write, but for what was published, accepted, or is gone from its source."""
+        blocked = await orders.blocked(connection, {item.reporter for item in ready}) if ready else set()
+        if not blocked:
+            return ready
+        passing: list[Ready] = []
+        for item in ready:
+            message, group = item.message, item.assembled.group if item.assembled else None
+            settled = message.report_id is not None or message.accepted or (group is not None and group.report_id)
+            if item.reporter not in blocked or settled or item.parsed.withdrawal is not None:
+                passing.append(item)
+            else:
+                settle(self._writes, item, "ignored", None, BLOCKED)
+        return passing
 
     async def _obey(self, connection: AsyncConnection, commands: Sequence[tuple[Ready, Command]]) -> None:
         """Does what commands ask, once everything before them is written; what turns out to be none is decided."""
@@ -143,7 +163,9 @@ class BatchDecision:
         self._writes.decided[channel, "quarantined"] += 1
         logger.warning(Log.MESSAGE_QUARANTINED, message=outcome.id, channel=channel, reason=outcome.reason)
 
-    async def _note_delivery(self, connection: AsyncConnection, message: StoredMessage, notice: DeliveryNotice) -> None:
+    async def _note_delivery(
+        self, connection: AsyncConnection, message: StoredMessage, notice: DeliveryNotice, reporter: str | None
+    ) -> None:
         at = to_milliseconds(notice.at) if notice.at else self._writes.at
         names = (message.channel, notice.reference, notice.recipient)
         watched = await undeliverable.watch_part(connection, *names) if notice.outcome == "failed" else []
@@ -152,7 +174,7 @@ class BatchDecision:
         meant = f"answer {answer_id}" if answer_id else "no answer of ours"
         reason = f"Delivery report ({notice.outcome}) for {meant}."
         self._writes.outcomes.append(
-            Outcome(message.id, "processed", "ignored", reason, message.report_id, self._writes.at)
+            Outcome(message.id, "processed", "ignored", reason, message.report_id, self._writes.at, reporter=reporter)
         )
         self._writes.decided[message.channel, "ignored"] += 1
 

@@ -17,6 +17,7 @@ from gateway.dedup.normalise import VERSION, Matter, normalise
 from gateway.dedup.sketch import Sketch, sketches
 from gateway.identifiers import reporter_key, uuid7
 from gateway.parsing import Parsed
+from gateway.stages.loop import progressed
 from gateway.store import Store
 from gateway.store import matters as matter_rows
 from gateway.store.matters import KnownMatter, MatterRow
@@ -136,6 +137,7 @@ class Kinship:
             nonlocal newest
             for piece in matter_rows.all_sketches(connection):
                 newest = np.sort(np.concatenate([newest, piece.numbers]))[-_IN_FLIGHT:]
+                progressed()
                 yield piece
 
         self.index.load(noted())

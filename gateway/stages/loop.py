@@ -4,6 +4,7 @@ import asyncio
 import random
 import traceback
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -11,6 +12,7 @@ from typing import Final
 from gateway.clock import Clock
 from gateway.errors import GatewayError, NeedsOperator
 from gateway.ports import ChannelState
+from gateway.silence import Quiet
 from gateway.telemetry import Log, Metrics, logger
 
 FIRST_PAUSE: Final = 0.2
@@ -51,12 +53,33 @@ class Condition:
 
 
 @dataclass(slots=True)
+class Turn:
+    """One step under way. ``moved_at`` is the monotonic time of its beginning, or of its last progress."""
+
+    clock: Clock
+    moved_at: float
+
+
+_turn: ContextVar[Turn | None] = ContextVar("turn", default=None)
+
+
+def progressed() -> None:
+    """Says, from inside a step that may rightly take long, that it does not stand still."""
+    turn = _turn.get()
+    if turn is not None:
+        turn.moved_at = turn.clock.monotonic()
+
+
+@dataclass(slots=True)
 class Board:
-    """What the console shows of the gateway's own components: one condition each."""
+    """What the console shows of the gateway's own components: one condition each, and the steps under way."""
 
     clock: Clock
     metrics: Metrics
     conditions: dict[str, Condition] = field(default_factory=dict)
+    turns: dict[str, Turn] = field(default_factory=dict)
+    quiet: dict[str, Quiet] = field(default_factory=dict)
+    """The channels that are improbably silent, by name."""
 
     def report(self, component: str, state: ChannelState, reason: str) -> bool:
         """Notes a condition. Returns whether the state is another than before."""
@@ -88,7 +111,7 @@ async def repeat(
     backoff = Backoff(cap=cap)
     while True:
         try:
-            await step()
+            await _take_turn(component, step, board)
         except only as error:
             report_failure(component, error, board)
             await asyncio.sleep(backoff.next())
@@ -96,6 +119,16 @@ async def repeat(
             backoff.reset()
             if board.report(component, "up", ""):
                 logger.debug(Log.STAGE_RECOVERED, component=component)
+
+
+async def _take_turn(component: str, step: Callable[[], Awaitable[None]], board: Board) -> None:
+    turn = Turn(board.clock, board.clock.monotonic())
+    board.turns[component] = turn
+    _turn.set(turn)
+    try:
+        await step()
+    finally:
+        board.turns.pop(component, None)
 
 
 def report_failure(component: str, error: Exception, board: Board) -> None:

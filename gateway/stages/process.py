@@ -13,7 +13,7 @@ from gateway.stages import assembly
 from gateway.stages.decide import BatchDecision, Understood
 from gateway.stages.handover import Handover
 from gateway.stages.kinship import Kinship
-from gateway.stages.loop import frames
+from gateway.stages.loop import frames, progressed
 from gateway.stages.renewal import renew_matters
 from gateway.stages.understand import Understanding, Unparsable
 from gateway.stages.writes import Writes
@@ -76,6 +76,7 @@ class ProcessStage:
                 # A process that died may have died of one of these: each is taken alone, with its attempt on record.
                 for message in batch:
                     await self._process_alone(message)
+                    progressed()
                 self._first_batch = False
             elif batch:
                 await self._process_together(batch)
@@ -111,6 +112,7 @@ class ProcessStage:
                 raise
             for message in batch:
                 await self._process_by_itself(message)
+                progressed()
 
     async def _process_by_itself(self, message: StoredMessage) -> None:
         """What the decision about one message raises is held against that message alone."""
@@ -119,7 +121,7 @@ class ProcessStage:
         except Exception as error:
             if not blames_a_value(error):
                 raise
-            await self._write([(message, Unparsable(_blame(error)))])
+            await self._write([(message, Unparsable(_blame(error, message=message.id)))])
 
     async def process(self, batch: Sequence[StoredMessage]) -> None:
         """Decides a batch in one transaction and wakes the stages behind."""
@@ -187,14 +189,15 @@ class ProcessStage:
                 if not blames_a_value(error) or taken[0] in blamed:
                     raise
                 blamed.add(taken[0])
-                self._broken_groups[taken[0]] = _blame(error)
+                self._broken_groups[taken[0]] = _blame(error, group=taken[0])
             if not taken:
                 return
+            progressed()
 
     def _understand(self, message: StoredMessage) -> Parsed | Unparsable:
         if message.deaths >= DEATHS_TO_QUARANTINE:
             return Unparsable(f"The gateway died {message.deaths} times with this message in hand.")
-        return self._understanding.parse(message.channel, message.channel_type, [message.raw])
+        return self._understanding.parse(message.channel, message.channel_type, [message.raw], message.id)
 
     def _decision(self, writes: Writes) -> BatchDecision:
         return BatchDecision(self._settings, self._understanding, writes, self._broken_groups, self._kinship)
@@ -204,6 +207,8 @@ class ProcessStage:
             self._broken_groups.pop(group_id, None)
         for (channel, decision), count in writes.decided.items():
             self._metrics.decided.labels(channel, decision).inc(count)
+        self._metrics.similar.inc(writes.similar)
+        self._metrics.index.set(len(self._kinship.index))
         first = writes.first_events()
         self._to_publish.offer(first)
         if len(writes.published) > len(first):
@@ -213,7 +218,8 @@ class ProcessStage:
                 self._answer_wanted[channel].set()
 
 
-def _blame(error: Exception) -> str:
+def _blame(error: Exception, **about: str) -> str:
+    """Logs a failure of ours on one message, or on one group of parts; returns the reason for its quarantine."""
     name = type(error).__name__
-    logger.warning(Log.STAGE_CRASHED, component="process", error=name, frames=frames(error))
+    logger.warning(Log.STAGE_CRASHED, **about, component="process", error=name, frames=frames(error))
     return f"The gateway failed on this message ({name}); send the raw message to the developers."

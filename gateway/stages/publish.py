@@ -1,12 +1,14 @@
 """Stage 3, PUBLISH: events go from the outbox to the queue, and are marked once it has confirmed them."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.clock import Clock, to_milliseconds
 from gateway.errors import BrokerUnavailable
+from gateway.model import source_of
 from gateway.ports import OutboxEvent, Publisher, PublishResult
 from gateway.stages.handover import Handover
 from gateway.store import Store
@@ -49,6 +51,8 @@ class PublishStage:
         self._finishing = False
         self._idle = asyncio.Event()
         self._idle.set()
+        self.confirm_seconds: float | None = None
+        """How long the queue took to confirm the newest batch; None before the first."""
 
     async def step(self) -> None:
         """Publishes one batch. Raises what kept a part of it from being confirmed."""
@@ -79,30 +83,45 @@ class PublishStage:
 
     async def _publish(self, batch: Sequence[OutboxEvent]) -> None:
         if self._store.is_sqlite:
-            await self._record(await self._publisher.publish(batch))
+            await self._record(batch, await self._ask(batch))
             return
         # Another gateway may be at the same rows: they stay locked while the queue is asked.
         async with self._store.write() as connection:
             free = await outbox_rows.claim(connection, [event.id for event in batch])
             if not free:
                 return
-            result = await self._publisher.publish([event for event in batch if event.id in free])
+            result = await self._ask([event for event in batch if event.id in free])
             await self._confirm(connection, result)
+        self._count(batch, result)
         await self._settle(result)
 
-    async def _record(self, result: PublishResult) -> None:
+    async def _ask(self, batch: Sequence[OutboxEvent]) -> PublishResult:
+        begin = self._clock.monotonic()
+        result = await self._publisher.publish(batch)
+        if result.confirmed:
+            self.confirm_seconds = self._clock.monotonic() - begin
+            self._metrics.confirm_seconds.observe(self.confirm_seconds)
+        return result
+
+    async def _record(self, batch: Sequence[OutboxEvent], result: PublishResult) -> None:
         if result.confirmed:
             with self._metrics.commit_seconds.labels("publish").time():
                 async with self._store.write() as connection:
                     await self._confirm(connection, result)
+        self._count(batch, result)
         await self._settle(result)
 
     async def _confirm(self, connection: AsyncConnection, result: PublishResult) -> None:
         if result.confirmed:
             at = to_milliseconds(self._clock.now())
             await outbox_rows.confirm(connection, result.confirmed, at)
-            self._metrics.published.inc(len(result.confirmed))
-            self._metrics.published_total += len(result.confirmed)
+
+    def _count(self, batch: Sequence[OutboxEvent], result: PublishResult) -> None:
+        """Counts what is confirmed, once that is committed."""
+        confirmed = set(result.confirmed)
+        for channel, number in Counter(source_of(event.body) for event in batch if event.id in confirmed).items():
+            self._metrics.published.labels(channel).inc(number)
+        self._metrics.published_total += len(confirmed)
 
     async def _settle(self, result: PublishResult) -> None:
         if result.refused:
@@ -120,5 +139,5 @@ class PublishStage:
     async def _count_refusals(self, refused: dict[str, str]) -> None:
         async with self._store.write() as connection:
             parked = await outbox_rows.refuse(connection, refused, to_milliseconds(self._clock.now()))
-        for event_id in parked:
-            logger.error(Log.EVENT_PARKED, event_id=event_id, reason=refused[event_id])
+        for event_id, message_id in parked:
+            logger.error(Log.EVENT_PARKED, message=message_id, event_id=event_id, reason=refused[event_id])

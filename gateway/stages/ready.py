@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from gateway.clock import from_milliseconds
-from gateway.decisions import Identity, Source, new_report, sha256_of
+from gateway.decisions import Identity, Source, new_report, sha256_of, written_by
 from gateway.identifiers import reporter_key
 from gateway.model import Parts, Report
 from gateway.parsing import Parsed
@@ -61,7 +61,7 @@ def settle(
     """Writes down what a message is, and why."""
     state: MessageState = "held" if decision == "held" else "processed"
     reason = reason or item.parsed.not_a_report or (item.parsed.held if decision == "held" else None)
-    outcome = Outcome(item.message.id, state, decision, reason, report_id, writes.at)
+    outcome = Outcome(item.message.id, state, decision, reason, report_id, writes.at, reporter=written_by(item.parsed))
     writes.decided[item.message.channel, decision] += 1
     if item.assembled is None:
         writes.outcomes.append(outcome)

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 from collections import deque
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
@@ -14,6 +15,7 @@ from gateway.clock import Clock, to_milliseconds
 from gateway.identifiers import uuid7
 from gateway.ports import Channel, Delivery, RawMessage
 from gateway.stages.handover import Handover
+from gateway.stages.loop import progressed
 from gateway.store import Store, leases
 from gateway.store import messages as message_rows
 from gateway.store.channel_store import save_values
@@ -23,6 +25,8 @@ from gateway.store.messages import StoredMessage
 from gateway.telemetry import Metrics
 
 EXTERNAL_ID_LENGTH: Final = 255
+IDLE_SECONDS: Final = 5.0
+"""How long a step waits for messages, so that one which waits can be told from one which stands still."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +99,10 @@ class Custody:
         self._wake.set()
 
     async def step(self) -> None:
-        """Commits once what waits now, as far as it fits one transaction."""
-        await self._wake.wait()
+        """Commits once what waits now, as far as it fits one transaction; or nothing, where nothing came."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(IDLE_SECONDS):
+                await self._wake.wait()
         self._wake.clear()
         group = self._next_group()
         released, self._released = self._released, []
@@ -151,6 +157,7 @@ class Custody:
                 await self._commit_together([submission], [])
             except Exception as its_own:  # noqa: BLE001 - handed to the channel that waits for it
                 self._refuse([submission], its_own)
+            progressed()
 
     def _refuse(self, group: Sequence[_Submission], error: BaseException) -> None:
         for submission in group:

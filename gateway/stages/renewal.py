@@ -5,6 +5,7 @@ from typing import Final
 from gateway.dedup.normalise import VERSION, normalise
 from gateway.model import decode_report
 from gateway.stages.kinship import NewMatter, matter_rows_of
+from gateway.stages.loop import progressed
 from gateway.store import Store
 from gateway.store import matters as matter_rows
 from gateway.store.matters import MatterRow, Outdated
@@ -30,6 +31,7 @@ async def renew_matters(store: Store) -> int:
             if not more:
                 await matter_rows.set_made_by(connection, VERSION)
         total += len(outdated)
+        progressed()
     return total
 
 

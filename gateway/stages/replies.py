@@ -23,7 +23,7 @@ from gateway.settings import Settings
 from gateway.settings.model import zone_of
 from gateway.stages import undeliverable
 from gateway.stages.handover import Handover
-from gateway.stages.loop import frames
+from gateway.stages.loop import frames, progressed
 from gateway.stages.undeliverable import Failure
 from gateway.store import Store
 from gateway.store import answers as answer_rows
@@ -145,6 +145,7 @@ class ReplyStage:
                 raise
         for tag, reply in replies.items():
             outcomes |= await self._write_alone(tag, reply)
+            progressed()
         return outcomes
 
     async def _write_alone(self, tag: int, reply: Reply) -> dict[int, Outcome | Poison]:

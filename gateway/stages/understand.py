@@ -64,8 +64,17 @@ class Understanding:
         self._timeout = timeout
         self._limit = _TimeLimit(timeout)
 
-    def parse(self, channel: str, channel_type: str, raws: Sequence[bytes | None]) -> Parsed | Unparsable:
-        """Parses one message, or all parts of one."""
+    def parse(
+        self, channel: str, channel_type: str, raws: Sequence[bytes | None], message_id: str = ""
+    ) -> Parsed | Unparsable:
+        """Parses one message, or all parts of one.
+
+        Args:
+            channel: Its name.
+            channel_type: Decides on the parser.
+            raws: Its bytes; None for a part that is missing or emptied.
+            message_id: For the log, should the parser fail on it.
+        """
         parser = self._parsers.get(channel_type)
         if parser is None:
             return Unparsable(f"No parser for channels of type {channel_type} is installed.")
@@ -78,5 +87,6 @@ class Understanding:
         except _Overrun:
             return Unparsable(f"The parser took more than {self._timeout:g} s; send the raw message to the developers.")
         except (Exception, RecursionError) as error:  # noqa: BLE001 - no input may stop the flow
-            logger.warning(Log.STAGE_CRASHED, component="parser", error=type(error).__name__, frames=frames(error))
-            return Unparsable(f"The parser failed ({type(error).__name__}); send the raw message to the developers.")
+            name = type(error).__name__
+            logger.warning(Log.STAGE_CRASHED, message=message_id, component="parser", error=name, frames=frames(error))
+            return Unparsable(f"The parser failed ({name}); send the raw message to the developers.")

@@ -39,6 +39,8 @@ class Writes:
     published: list[OutboxEvent] = field(default_factory=list)
     settled: set[str] = field(default_factory=set)
     """The groups that were settled, by id."""
+    similar: int = 0
+    """New reports that name similar ones."""
     answering: set[str] = field(default_factory=set)
     """The channels that have something to send."""
 
@@ -50,6 +52,7 @@ class Writes:
     def publish_new(self, report: Report, kind: EventKind = "received") -> None:
         """A report that nobody has heard of yet."""
         self.new_reports.append(report)
+        self.similar += bool(report.similar_to)
         self._add_event(report, kind, 1)
 
     def publish_change(self, report: Report, kind: EventKind, known: Published) -> None:

@@ -111,6 +111,8 @@ class DueAnswer:
 
     answer: OutgoingAnswer
     unsure: bool
+    message_id: str
+    """The message that it answers; a test's own id."""
 
 
 async def next_due(connection: AsyncConnection, channel: str, now: int) -> DueAnswer | None:
@@ -125,6 +127,7 @@ async def next_due(connection: AsyncConnection, channel: str, now: int) -> DueAn
             func.coalesce(messages.c.external_id, ""),
             answers.c.kind,
             unsure,
+            answers.c.message_id,
         )
         .outerjoin(messages, messages.c.id == answers.c.message_id)
         .where(answers.c.channel == channel, answers.c.state.in_(("queued", "unsure")), answers.c.next_at <= now)
@@ -137,7 +140,7 @@ async def next_due(connection: AsyncConnection, channel: str, now: int) -> DueAn
     row = (await connection.execute(query)).one_or_none()
     if row is None:
         return None
-    *values, is_unsure = row
+    *values, is_unsure, message_id = row
     answer = OutgoingAnswer(*values)
     if not is_unsure:
         await connection.execute(
@@ -145,7 +148,7 @@ async def next_due(connection: AsyncConnection, channel: str, now: int) -> DueAn
             .where(answers.c.id == answer.id, answers.c.state == "queued")
             .values(state="sending", attempts=answer.attempt, next_at=now)  # the time of the attempt
         )
-    return DueAnswer(answer, bool(is_unsure))
+    return DueAnswer(answer, bool(is_unsure), message_id)
 
 
 async def mark_sent(
@@ -271,9 +274,3 @@ async def delivery_report(
         .values(state="delivered", delivered_at=at)
     )
     return answer_id
-
-
-async def counts(connection: AsyncConnection) -> dict[str, int]:
-    """How many answers are in each state."""
-    query = select(answers.c.state, func.count()).group_by(answers.c.state)
-    return dict((await connection.execute(query)).all())

@@ -46,6 +46,8 @@ class Outcome:
     group_id: str | None = None
     part_number: int | None = None
     part_content: str | None = None
+    reporter: str | None = None
+    """The key of whoever wrote it, where the bytes tell."""
 
 
 _TO_PROCESS = (
@@ -152,6 +154,7 @@ _DECIDE = (
     .where(messages.c.id == bindparam("b_id"))
     .values({name: bindparam(name) for name in ("state", "decision", "reason", "report_id", "processed_at")})
     .values(deaths=0)  # a replay after a fix starts afresh
+    .values(reporter=func.coalesce(bindparam("b_reporter"), messages.c.reporter))
 )
 _DECIDE_PART = _DECIDE.values({name: bindparam(name) for name in ("group_id", "part_number", "part_content")})
 
@@ -168,6 +171,7 @@ async def decide(connection: AsyncConnection, outcomes: Iterable[Outcome]) -> No
             "reason": outcome.reason,
             "report_id": outcome.report_id,
             "processed_at": outcome.at,
+            "b_reporter": outcome.reporter,
         }
         if outcome.group_id is None:
             whole.append(row)
@@ -189,8 +193,8 @@ async def count_death(connection: AsyncConnection, message_id: str, change: int)
     )
 
 
-async def replay(connection: AsyncConnection, ids: Sequence[str], at: int, detail: str) -> int:
-    """Has decided messages processed again, and notes it in their ledgers. Emptied ones cannot be. Returns how many."""
+async def replay(connection: AsyncConnection, ids: Sequence[str], at: int, detail: str) -> list[str]:
+    """Has decided messages processed again, and notes it in their ledgers. Emptied ones cannot be. Returns which."""
     ready = messages.c.id.in_(ids) & messages.c.raw.is_not(None) & messages.c.state.not_in(("received", "assembling"))
     found = list((await connection.scalars(select(messages.c.id).where(ready).with_for_update())).all())
     if found:
@@ -199,11 +203,11 @@ async def replay(connection: AsyncConnection, ids: Sequence[str], at: int, detai
         )
     for message_id in found:
         await note(connection, message_id, at, "replayed", detail)
-    return len(found)
+    return found
 
 
-async def accept(connection: AsyncConnection, ids: Sequence[str], at: int, detail: str) -> int:
-    """Makes held messages reports, when they are processed next; noted in their ledgers. Returns how many."""
+async def accept(connection: AsyncConnection, ids: Sequence[str], at: int, detail: str) -> list[str]:
+    """Makes held messages reports, when they are processed next; noted in their ledgers. Returns which."""
     held = messages.c.id.in_(ids) & (messages.c.state == "held") & messages.c.raw.is_not(None)
     found = list((await connection.scalars(select(messages.c.id).where(held).with_for_update())).all())
     if found:
@@ -211,18 +215,18 @@ async def accept(connection: AsyncConnection, ids: Sequence[str], at: int, detai
         await connection.execute(change.values(state="received", accepted_at=at, processed_at=None))
     for message_id in found:
         await note(connection, message_id, at, "accepted", detail)
-    return len(found)
+    return found
 
 
-async def discard(connection: AsyncConnection, ids: Sequence[str], at: int, detail: str) -> int:
-    """Sets held and quarantined messages aside for good; noted in their ledgers. Returns how many."""
+async def discard(connection: AsyncConnection, ids: Sequence[str], at: int, detail: str) -> list[str]:
+    """Sets held and quarantined messages aside for good; noted in their ledgers. Returns which."""
     waiting = messages.c.id.in_(ids) & messages.c.state.in_(("held", "quarantined"))
     found = list((await connection.scalars(select(messages.c.id).where(waiting).with_for_update())).all())
     if found:
         await connection.execute(update(messages).where(messages.c.id.in_(found)).values(state="discarded"))
     for message_id in found:
         await note(connection, message_id, at, "discarded", detail)
-    return len(found)
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,11 @@
 
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import bindparam, case, func, select, update
+from sqlalchemy import Select, bindparam, case, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.ports import OutboxEvent
-from gateway.store.tables import outbox
+from gateway.store.tables import messages, outbox
 
 PARKED_AFTER = 5
 """Refusals of one event, while the queue took others, after which it is set aside."""
@@ -73,38 +73,41 @@ async def confirm(connection: AsyncConnection, ids: Sequence[str], at: int) -> N
     await connection.execute(update(outbox).where(outbox.c.id.in_(ids)).values(confirmed_at=at, body=body))
 
 
-async def erase(connection: AsyncConnection, report_id: str) -> None:
-    """Removes what a report's events say: at once where the queue has confirmed them, else when it does."""
+async def erase(connection: AsyncConnection, report_ids: Collection[str] | Select[tuple[str | None]]) -> None:
+    """Removes what reports' events say: at once where the queue has confirmed or refused them, else when it does."""
     # One statement: an event may be confirmed by another transaction while this one waits for it.
-    body = case((outbox.c.confirmed_at.is_not(None), None), else_=outbox.c.body)
-    await connection.execute(update(outbox).where(outbox.c.report_id == report_id).values(erase=True, body=body))
+    body = case((_pending, outbox.c.body), else_=None)
+    await connection.execute(update(outbox).where(outbox.c.report_id.in_(report_ids)).values(erase=True, body=body))
 
 
+_parks = outbox.c.refusals + 1 >= PARKED_AFTER
 _REFUSE = (
     update(outbox)
     .where(outbox.c.id == bindparam("b_id"))
     .values(
         refusals=outbox.c.refusals + 1,
         reason=bindparam("b_reason"),
-        parked_at=case((outbox.c.refusals + 1 >= PARKED_AFTER, bindparam("b_at")), else_=None),
+        parked_at=case((_parks, bindparam("b_at")), else_=None),
+        body=case((_parks & outbox.c.erase, None), else_=outbox.c.body),
     )
 )
 
 
-async def refuse(connection: AsyncConnection, refused: dict[str, str], at: int) -> list[str]:
-    """Counts a refusal against each event; returns those that are parked by it."""
+async def refuse(connection: AsyncConnection, refused: dict[str, str], at: int) -> list[tuple[str, str]]:
+    """Counts a refusal against each event; returns those that it parks, and the message that each began with."""
     await connection.execute(
         _REFUSE, [{"b_id": id_, "b_reason": reason, "b_at": at} for id_, reason in refused.items()]
     )
-    query = select(outbox.c.id).where(outbox.c.id.in_(refused), outbox.c.parked_at.is_not(None))
-    return list((await connection.scalars(query)).all())
+    query = (
+        select(outbox.c.id, func.coalesce(func.min(messages.c.id), ""))
+        .outerjoin(messages, messages.c.report_id == outbox.c.report_id)
+        .where(outbox.c.id.in_(refused), outbox.c.parked_at.is_not(None))
+        .group_by(outbox.c.id)
+        .order_by(outbox.c.id)
+    )
+    return [(event_id, message_id) for event_id, message_id in await connection.execute(query)]
 
 
 async def count_pending(connection: AsyncConnection) -> int:
     """How many events wait for the queue."""
     return int((await connection.execute(select(func.count()).where(_pending))).scalar_one())
-
-
-async def count_parked(connection: AsyncConnection) -> int:
-    """How many events the queue has refused for good."""
-    return int((await connection.execute(select(func.count()).where(outbox.c.parked_at.is_not(None)))).scalar_one())

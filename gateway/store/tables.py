@@ -64,6 +64,7 @@ messages = Table(
     _identifier("group_id", comment="The fragment group of a part."),
     Column("part_number", Integer),
     Column("part_content", String(32), comment="Hash: the same number with other content opens another group."),
+    Column("reporter", String(32), comment="Hash of the kind and address of whoever wrote it; set by the decision."),
     UniqueConstraint("channel", "external_id"),
 )
 _unprocessed = messages.c.state == "received"
@@ -81,6 +82,8 @@ _fragment = messages.c.group_id.is_not(None)
 Index("ix_messages_group", messages.c.group_id, sqlite_where=_fragment, postgresql_where=_fragment)
 _reported = messages.c.report_id.is_not(None)
 Index("ix_messages_report", messages.c.report_id, sqlite_where=_reported, postgresql_where=_reported)
+_known = messages.c.reporter.is_not(None)
+Index("ix_messages_reporter", messages.c.reporter, messages.c.id, sqlite_where=_known, postgresql_where=_known)
 
 fragment_groups = Table(
     "fragment_groups",
@@ -171,6 +174,8 @@ outbox = Table(
 )
 _pending = outbox.c.confirmed_at.is_(None) & outbox.c.parked_at.is_(None)
 Index("ix_outbox_pending", outbox.c.id, sqlite_where=_pending, postgresql_where=_pending)
+PARKED = outbox.c.parked_at.is_not(None)
+Index("ix_outbox_parked", outbox.c.id, sqlite_where=PARKED, postgresql_where=PARKED)
 
 answers = Table(
     "answers",
@@ -179,7 +184,7 @@ answers = Table(
     _identifier("message_id", nullable=False),
     _identifier("report_id"),
     Column("channel", String(63), nullable=False),
-    Column("kind", String(16), nullable=False, comment="receipt, command, or reply"),
+    Column("kind", String(16), nullable=False, comment="receipt, command, reply, or test"),
     Column("reply_id", String(64), nullable=False, server_default="", comment="Of the core's reply that it passes on."),
     Column("recipient", String(320)),
     Column("text", Text),
@@ -202,6 +207,9 @@ answers = Table(
 UNSENT = answers.c.state.in_([literal_column(f"'{state}'") for state in ("queued", "sending", "unsure")])
 """Stands word for word in every query for them: with values in its place SQLite does not use the index."""
 Index("ix_answers_unsent", answers.c.channel, answers.c.id, sqlite_where=UNSENT, postgresql_where=UNSENT)
+UNDELIVERED = answers.c.state.in_([literal_column(f"'{state}'") for state in ("failed", "expired", "unknown")])
+"""What reached nobody, or perhaps nobody; word for word in every query, as above."""
+Index("ix_answers_undelivered", answers.c.state, answers.c.id, sqlite_where=UNDELIVERED, postgresql_where=UNDELIVERED)
 
 answer_parts = Table(
     "answer_parts",
@@ -289,4 +297,67 @@ watermarks = Table(
     metadata,
     Column("name", String(63), primary_key=True),
     Column("value", String(64), nullable=False, comment="How far something has come: an id, a time."),
+)
+
+rates = Table(
+    "rates",
+    metadata,
+    Column("width", Integer, primary_key=True, autoincrement=False, comment="Seconds that it counts: 60, 300, 3600."),
+    Column("since", BigInteger, primary_key=True, autoincrement=False, comment="Its first moment."),
+    Column("channel", String(63), primary_key=True),
+    Column("step", String(16), primary_key=True, comment="What is counted; listened is in seconds."),
+    Column("count", BigInteger, nullable=False),
+    comment="How many messages took each step: added up every few seconds, one row for each span of time.",
+)
+
+operators = Table(
+    "operators",
+    metadata,
+    Column("name", String(63), primary_key=True),
+    Column("role", String(16), nullable=False, comment="viewer, operator"),
+    Column("password", Text, comment="Argon2id; null for one who only comes through single sign-on."),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("token", String(64), primary_key=True, comment="SHA-256 of what the browser holds."),
+    Column("operator", String(63), ForeignKey("operators.name", ondelete="CASCADE"), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("seen_at", BigInteger, nullable=False),
+    Index(None, "operator", "created_at"),
+    Index(None, "created_at"),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    _identifier("id", primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("operator", String(80), nullable=False, comment="Who."),
+    Column("via", String(16), nullable=False, comment="console, proxy, local, terminal"),
+    Column("action", String(32), nullable=False, comment="What."),
+    Column("subject", String(80), nullable=False, comment="On what: an id, a name, a hashed key; never an address."),
+    Column("reason", Text, nullable=False, comment="Why."),
+    Index(None, "subject", "id"),
+    Index(None, "operator", "id"),
+)
+
+blocked_senders = Table(
+    "blocked_senders",
+    metadata,
+    Column("reporter", String(32), primary_key=True, comment="Hash of the kind and address."),
+    Column("since", BigInteger, nullable=False),
+    Column("operator", String(80), nullable=False),
+    Column("reason", Text, nullable=False),
+)
+
+pauses = Table(
+    "pauses",
+    metadata,
+    Column("channel", String(63), primary_key=True),
+    Column("since", BigInteger, nullable=False),
+    Column("operator", String(80), nullable=False),
+    Column("reason", Text, nullable=False),
 )

@@ -747,3 +747,24 @@ async def test_a_reference_that_is_named_twice_is_kept_once(kernel: Kernel, stag
     assert await kernel.count(answer_parts) == 1
     await report(kernel, answer_id, "0", "delivered")
     assert await state(kernel) == "delivered"
+
+
+async def test_a_channel_that_rests_has_written_what_became_of_its_last_answer(
+    kernel: Kernel, channel: FakeChannel, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database was away just then; else the next opening of the channel would send it once more."""
+    (answer_id,) = await receipts(kernel)
+    sending = stage()
+    with monkeypatch.context() as away:
+        away.setattr(answer_rows, "mark_sent", _away)
+        with pytest.raises(StoreUnavailable):
+            await sending.step()
+    await sending.rest()
+    await stage().step()
+    assert len(channel.sent) == 1
+    assert await state(kernel, answer_id) == "sent"
+
+
+async def _away(*_arguments: object) -> None:
+    message = "away"
+    raise StoreUnavailable(message)

@@ -233,7 +233,7 @@ async def test_an_operator_settles_what_is_held(
     assert await decisions(kernel) == {"a": ("held", "held")}
     assert queue.seen() == []
     async with kernel.store.write() as connection:
-        assert await getattr(message_rows, command)(connection, ids, 1, "operator: looked at it") == 1
+        assert await getattr(message_rows, command)(connection, ids, 1, "operator: looked at it") == ids
     kernel.gateway.process._inbox.fall_behind()  # noqa: SLF001 - another process wrote
     await kernel.process()
     await kernel.publish()

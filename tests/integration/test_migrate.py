@@ -1,5 +1,7 @@
 """The schema: made by the migrations, equal to the tables, and refused when it is another's."""
 
+import json
+
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
@@ -8,9 +10,10 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, select, text
 
 from gateway.errors import SchemaMismatch
+from gateway.identifiers import reporter_key
 from gateway.store import Store
 from gateway.store.migrate import MIGRATIONS, ensure_schema, migrate
-from gateway.store.tables import metadata, outbox, reports
+from gateway.store.tables import messages, metadata, outbox, reports
 
 
 async def _set_revision(store: Store, revision: str) -> None:
@@ -99,6 +102,39 @@ async def test_withdrawn_reports_are_known_as_such_after_the_upgrade(empty_url: 
             assert dict(rows.all()) == {"stands": None, "gone": 30, "back": None}
             assert await connection.run_sync(_differences) == []
             assert {erase for (erase,) in await connection.execute(select(outbox.c.erase))} == {False}
+    finally:
+        await store.close()
+
+
+async def test_messages_know_who_wrote_them_after_the_upgrade(empty_url: str) -> None:
+    """By the reporter's hashed key, of a report; of an emptied one nobody knows it, and nobody is no sender."""
+    reporter = {"kind": "phone", "address": "+6281100000001"}
+    body, nobodys = (json.dumps({"reporter": each}).encode() for each in (reporter, reporter | {"address": ""}))
+    store = Store(empty_url)
+    try:
+        async with store.write() as connection:
+            await connection.run_sync(_upgrade, "0003")
+        async with store.write() as connection:
+            for number, (name, content) in enumerate([("full", body), ("empty", None), ("nobody", nobodys)]):
+                values = {"id": name, "tracking": f"{number:010}", "body": content}
+                await connection.execute(
+                    text(
+                        "INSERT INTO reports (id, tracking_id, body, sequence, created_at)"
+                        " VALUES (:id, :tracking, :body, 1, 1)"
+                    ),
+                    values,
+                )
+                await connection.execute(
+                    text(
+                        "INSERT INTO messages (id, channel, channel_type, external_id, order_key, received_at, state,"
+                        " report_id) VALUES (:id, 'c', 'sms', :id, '', 1, 'processed', :id)"
+                    ),
+                    {"id": name},
+                )
+        await migrate(store)
+        async with store.read() as connection:
+            known = dict((await connection.execute(select(messages.c.id, messages.c.reporter))).all())
+        assert known == {"full": reporter_key(**reporter), "empty": None, "nobody": None}
     finally:
         await store.close()
 

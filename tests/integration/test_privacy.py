@@ -8,19 +8,23 @@ from io import StringIO
 import pytest
 import structlog
 from prometheus_client import generate_latest
+from sqlalchemy import select
 
 from gateway.application import Gateway
 from gateway.console.snapshot import take_snapshot
 from gateway.demo.x import Options, XSimulator
-from gateway.errors import ChannelUnavailable, MaybeSent, NotSent
+from gateway.errors import ChannelUnavailable, MaybeSent, NotSent, Refused
 from gateway.plugins import channel_plugins
 from gateway.ports import RawMessage
 from gateway.settings.model import ChannelSection
 from gateway.stages.loop import Backoff
-from gateway.telemetry import configure_logging
+from gateway.store import Store
+from gateway.store.outbox import PARKED_AFTER
+from gateway.store.tables import messages
+from gateway.telemetry import Log, configure_logging
 from tests.conftest import eventually
-from tests.fakes import FakeChannels, FakeSettings, RecordingPublisher, fake_message
-from tests.integration.kernel import PARSERS, settings_for
+from tests.fakes import FakeChannels, FakeClock, FakeSettings, RecordingPublisher, fake_message
+from tests.integration.kernel import PARSERS, kernel_on, settings_for
 
 NUMBER, NAME, TEXT = "+6281100007777", "Budi-Rahasia", "jalan-rahasia"
 MARKS = (NUMBER, NUMBER[3:], NAME, TEXT)
@@ -72,6 +76,67 @@ async def test_marked_messages_leave_no_mark(log: StringIO, store_url: str) -> N
     finally:
         await gateway.stop()
     _assert_unmarked(MARKS, log=log.getvalue(), metrics=metrics, board=shown)
+    await _assert_correlated(log.getvalue(), store_url)
+
+
+OF_A_MESSAGE = {Log.MESSAGE_QUARANTINED, Log.ANSWER_FAILED, Log.EVENT_PARKED}
+"""Log events that are about one message each; so are crashes of a parser or of a decision."""
+
+
+async def _assert_correlated(log: str, store_url: str) -> None:
+    """Whatever is about a message names it: with its id an operator finds the ledger, and nothing else is needed."""
+    store = Store(store_url)
+    async with store.read() as connection:
+        known = set((await connection.scalars(select(messages.c.id))).all())
+    await store.close()
+    lines = [json.loads(line) for line in log.splitlines()]
+    about = [line for line in lines if line["event"] in OF_A_MESSAGE or line.get("component") in ("parser", "process")]
+    about = [line for line in about if line["event"] not in (Log.STAGE_FAILED, Log.STAGE_RECOVERED)]
+    assert {line["event"] for line in about} >= {Log.MESSAGE_QUARANTINED, Log.STAGE_CRASHED}
+    for line in about:
+        assert line.get("message") in known or line.get("group"), line
+
+
+async def test_an_answer_that_fails_is_told_with_its_message(log: StringIO, store_url: str) -> None:
+    channels = FakeChannels()
+    source = channels.create("fake-1", FakeSettings())
+    section = ChannelSection("fake-1", channels.plugin(), FakeSettings())
+    settings = settings_for(store_url, channels=[section])
+    gateway = Gateway(settings, publisher=RecordingPublisher(), parsers=PARSERS)
+    source.faults["send"].append(Refused("The number does not exist."))
+    source.put(fake_message("a", text=TEXT, sender=NUMBER, name=NAME))
+    await gateway.start()
+    try:
+        await eventually(lambda: Log.ANSWER_FAILED in log.getvalue(), "an answer to fail")
+        async with gateway.store.read() as connection:
+            message_id = (await connection.scalars(select(messages.c.id))).one()
+    finally:
+        await gateway.stop()
+    assert _named_by(log, Log.ANSWER_FAILED) == [message_id]
+    _assert_unmarked(MARKS, log=log.getvalue())
+
+
+async def test_an_event_that_is_parked_is_told_with_its_message(
+    log: StringIO, store_url: str, clock: FakeClock
+) -> None:
+    """The queue refuses it five times while it takes others."""
+    publisher = RecordingPublisher()
+    publisher.verdict = lambda event: "refuse" if b"tertolak" in event.body else "confirm"
+    async with kernel_on(store_url, clock, publisher) as kernel:
+        (message_id,) = await kernel.receive(fake_message("bad", text=f"{TEXT} tertolak", sender=NUMBER))
+        for number in range(PARKED_AFTER):
+            await kernel.receive(fake_message(f"{number}", text=f"Lampu nomor {number} padam"))
+            await kernel.process()
+            clock.sweep()
+            await kernel.gateway.publish.step()
+    assert _named_by(log, Log.EVENT_PARKED) == [message_id]
+    _assert_unmarked(MARKS, log=log.getvalue())
+
+
+def _named_by(log: StringIO, event: Log) -> list[str]:
+    """The messages that the lines of an event name."""
+    lines = [json.loads(line) for line in log.getvalue().splitlines()]
+    return [line["message"] for line in lines if line["event"] == event]
 
 
 def _assert_unmarked(marks: Iterable[str], **places: str) -> None:

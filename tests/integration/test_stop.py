@@ -7,8 +7,9 @@ import pytest
 from gateway import supervisor
 from gateway.application import Gateway
 from gateway.settings.model import ChannelSection
+from gateway.stages import rates
 from gateway.store.tables import outbox
-from tests.conftest import eventually
+from tests.conftest import DEADLINE, eventually
 from tests.fakes import FakeChannels, FakeClock, FakeSettings, RecordingPublisher, fake_message
 from tests.integration.kernel import PARSERS, kernel_on, settings_for
 
@@ -59,3 +60,19 @@ async def test_a_channel_that_does_not_open_in_time_says_so(sqlite_url: str, mon
     await eventually(lambda: channels.by_name["fake-1"].calls.count("open") > opened, "another try")
     assert board["channel fake-1"].reason.startswith("The channel did not open")
     await gateway.stop()
+
+
+async def test_the_end_comes_although_the_figures_cannot_be_written(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They have a bound of their own, within the one for everything."""
+    monkeypatch.setattr(rates, "FINISH_SECONDS", 3600.0)
+    gateway = short_of_time(sqlite_url, FakeChannels(), ())
+    await gateway.start()
+
+    async def never() -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(gateway.rates, "_write", never)
+    async with asyncio.timeout(DEADLINE):
+        await gateway.stop()

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 import pytest
 
@@ -10,8 +11,9 @@ from gateway import supervisor
 from gateway.application import Gateway
 from gateway.clock import SystemClock
 from gateway.errors import NeedsOperator
-from gateway.ports import Delivery
+from gateway.ports import Delivery, Health
 from gateway.settings.model import ChannelSection
+from gateway.silence import Quiet
 from gateway.stages.loop import Backoff
 from tests.conftest import DEADLINE, eventually
 from tests.fakes import FakeChannels, FakeSettings, RecordingPublisher, fake_message, unavailable
@@ -146,3 +148,21 @@ async def test_an_error_at_the_moment_of_the_stop_does_not_keep_the_channel_runn
     assert done == {running}
     assert source.calls.count("open") == 1
     await gateway.stop()
+
+
+async def test_a_channel_that_is_improbably_silent_says_so_and_recovers(sqlite_url: str) -> None:
+    """A channel that works is degraded by it, in words for operators; what the channel knows itself comes first."""
+    async with _running(sqlite_url) as (gateway, channels, _publisher):
+        source = channels.by_name["fake-1"]
+        await eventually(lambda: _state(gateway, "fake-1") == "up", "the channel to be up")
+        quiet = Quiet(timedelta(hours=3), 0, 40.0, 1e-5)
+        gateway.board.quiet["fake-1"] = quiet
+        await eventually(lambda: _state(gateway, "fake-1") == "degraded", "the silence to be said")
+        assert gateway.board.conditions["channel fake-1"].reason == quiet.sentence
+        source.state = Health("degraded", "The signal is weak.")
+        condition = gateway.board.conditions["channel fake-1"]
+        await eventually(lambda: condition.reason == "The signal is weak.", "the channel's own reason to be said")
+        source.state = Health("up", "")
+        gateway.board.quiet.clear()
+        await eventually(lambda: _state(gateway, "fake-1") == "up", "the channel to be up again")
+    assert _state(gateway, "fake-2") == "up"

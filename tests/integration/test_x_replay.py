@@ -51,7 +51,7 @@ async def test_replayed_posts_are_decided_as_before_and_nothing_is_published(sto
         decisions = Counter(row["decision"] for row in before["messages"].values())
 
         async with kernel.store.write() as connection:
-            assert await message_rows.replay(connection, ids, 1, "a test") == len(sample)
+            assert len(await message_rows.replay(connection, ids, 1, "a test")) == len(sample)
         kernel.gateway.process._inbox.fall_behind()  # noqa: SLF001 - the command is another process
         await kernel.process()
         await kernel.publish()

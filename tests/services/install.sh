@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs the servers that the tests run privately: RabbitMQ, PostgreSQL and Dovecot, from the system's own packages.
+# Installs the servers that the tests run privately: RabbitMQ, PostgreSQL and Dovecot; promtool, which checks the
+# alert rules; and Chromium, in which the pages are tested; from the system's own packages.
 # Needs no terminal. Says nothing much when all are there. Ends with 1 and a reason when it cannot install.
 set -eu
 
@@ -23,10 +24,21 @@ have_dovecot() {
     [ -x /usr/lib/dovecot/imap ] && { [ -x /usr/sbin/dovecot ] || command -v dovecot >/dev/null 2>&1; }
 }
 
+# Of Prometheus only its checker is used; Debian has it in the same package.
+have_promtool() {
+    command -v promtool >/dev/null 2>&1
+}
+
+have_chromium() {
+    command -v chromium >/dev/null 2>&1 || command -v chromium-browser >/dev/null 2>&1
+}
+
 missing_packages() {
     have_rabbitmq || printf 'rabbitmq-server '
     have_postgresql || printf 'postgresql '
     have_dovecot || printf 'dovecot-imapd '
+    have_promtool || printf 'prometheus '
+    have_chromium || printf 'chromium '
 }
 
 as_root() {
@@ -58,6 +70,7 @@ known_to_apt() {
 services_of() {
     for package in $1; do
         case $package in
+            chromium) ;;
             dovecot-imapd) printf 'dovecot.service dovecot.socket ' ;;
             *) printf '%s.service ' "$package" ;;
         esac
@@ -118,7 +131,7 @@ install_packages() {
 wanted=$(missing_packages)
 wanted=${wanted% }
 if [ -z "$wanted" ]; then
-    say "RabbitMQ, PostgreSQL and Dovecot are here"
+    say "RabbitMQ, PostgreSQL, Dovecot, promtool and Chromium are here"
     exit 0
 fi
 command -v apt-get >/dev/null 2>&1 ||

@@ -1,0 +1,1 @@
+"""What operators do to messages, channels and senders; each act and its audit row in one transaction."""
