@@ -33,7 +33,7 @@ _SQLITE_PRAGMAS: Final = (
     "PRAGMA synchronous=FULL",
     f"PRAGMA busy_timeout={_SQLITE_BUSY_TIMEOUT}",
     "PRAGMA foreign_keys=ON",
-    "PRAGMA wal_autocheckpoint=16000",  # 64 MiB: fewer, larger writes into the database file
+    "PRAGMA wal_autocheckpoint=4000",  # 16 MiB: fewer, larger writes into the database file
 )
 _SQLITE_WRITER_CACHE: Final = "PRAGMA cache_size=-65536"  # 64 MiB: the indexes of a busy month stay in memory
 _SQLITE_READER_CACHE: Final = "PRAGMA cache_size=-4096"  # every commit empties it: more would be memory for nothing

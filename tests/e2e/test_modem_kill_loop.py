@@ -9,7 +9,8 @@ import pytest
 from tests.soak.at_modem import Plan, run
 from tests.soak.dummy_phone import House, house
 
-# Without answers: a modem that hangs or vanishes while it sends costs a minute. The long form has them.
+# Without answers: a modem that hangs or vanishes while it sends costs a minute. The long form has them, and the strict
+# limit for callbacks: here one that waits for a modem, which takes seconds, is told from one on a busy machine.
 PLAN = Plan(
     messages=60,
     kills=2,
@@ -18,6 +19,7 @@ PLAN = Plan(
     pause=(0.2, 0.5),
     flow=(3, 6),
     answers=False,
+    limit_ms=1000,
 )
 
 

@@ -61,6 +61,7 @@ class Plan:
     flow: tuple[int, int] = (5, 60)
     answers: bool = True
     watched: bool = True
+    limit_ms: float = watch.LIMIT_MS
     drain_seconds: float = 3600.0
     tell: Callable[[str], None] = lambda _text: None
 
@@ -160,7 +161,7 @@ def _run(plan: Plan, house: House, modem: Modem, gateway: GatewayProcess, air: A
     if plan.watched:
         seen = watch.read_watch(house.folder / watch.FILE)
         verdict.figures |= seen.figures()
-        verdict.add("callbacks over 100 ms", seen.too_long)
+        verdict.add(f"callbacks over {plan.limit_ms:g} ms", seen.longer_than(plan.limit_ms))
     return verdict
 
 

@@ -39,10 +39,9 @@ class Watch:
     callbacks: int
     slow: tuple[Callback, ...]
 
-    @property
-    def too_long(self) -> list[str]:
-        """The callbacks over the limit."""
-        return [shown(each) for each in self.slow if each.milliseconds > LIMIT_MS]
+    def longer_than(self, milliseconds: float) -> list[str]:
+        """The callbacks over a limit."""
+        return [shown(each) for each in self.slow if each.milliseconds > milliseconds]
 
     def figures(self) -> dict[str, object]:
         """For the table: how much was seen, and the worst."""
